@@ -1,0 +1,42 @@
+"""A model that could answer: how to reach it, what it can do, what it costs this tenant."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+from billing import CredentialOwner, Price, billed_nano_usd
+
+
+class Capability(StrEnum):
+    """What a request may need of a model beyond text."""
+
+    TOOLS = "tools"
+    JSON_SCHEMA = "json_schema"
+    IMAGES = "images"
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """One model behind one credential, as one tenant sees it; `name` is `provider/model`."""
+
+    provider_name: str
+    model: str
+    credential_id: UUID
+    credential_owner: CredentialOwner
+    price: Price | None  # None: unknown, and so not allowed on the request path
+    rate_ppm: int  # the tenant's amount per provider cost, in parts per million
+    capabilities: frozenset[Capability] | None = None  # None: unknown
+    quality: Mapping[str, float] = {}  # expected quality by task, 0 to 1; "" is the default
+    is_simulated: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.provider_name}/{self.model}"
+
+    def bound_nano_usd(self, *, input_tokens: int, output_tokens: int) -> int:
+        """The most this tenant can be billed for that many tokens. Needs a known price."""
+        assert self.price is not None
+        return billed_nano_usd(
+            self.price.bound_nano_usd(input_tokens=input_tokens, output_tokens=output_tokens), self.rate_ppm
+        )

@@ -1,0 +1,104 @@
+"""What routing says: the signals with who decided them, the rule, every candidate and why.
+
+A decision is a value: the live path, `POST /v1/route`, the console and a replay hold the same one.
+"""
+
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+from app.routing.candidate import Candidate
+
+DecidedBy = Literal["tag", "keyword", "structure", "default", "classifier", "model"]
+
+
+class RequestFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a surface reads off a request, in no provider's dialect. Token counts are for one choice."""
+
+    request_model: str
+    instruction: str  # the last user message's text, cut to what classification reads
+    system: str = ""
+    input_tokens_bound: int  # never less than the provider's count; what we do not see counts as a full context
+    input_tokens_estimate: int
+    output_tokens_wanted: int | None = None  # as the caller asked; None: not said
+    choices: int = 1
+    turns: int = 1
+    has_tools: bool = False
+    has_images: bool = False
+    wants_json_schema: bool = False
+    is_streamed: bool = False
+    is_unbounded: bool = False  # holds content whose size cannot be bounded
+    tags: tuple[str, ...] = ()
+    metadata: dict[str, str] = {}
+    policy_name: str | None = None  # from `auto/<policy>` or the header
+    cost_nano_usd_max: int | None = None
+    no_fallback: bool = False
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """One signal's value with its confidence, who decided it and on what ground."""
+
+    value: str
+    confidence: float
+    decided_by: DecidedBy
+    because: str
+
+
+class Signals(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a request when its route is decided."""
+
+    task: Evidence
+    domain: Evidence
+    facts: RequestFacts
+
+
+class Exclusion(StrEnum):
+    """Why a candidate was not taken. The verdict's `detail` says it in words with the numbers."""
+
+    NOT_IN_PLAN = "not_in_plan"
+    UNKNOWN_PRICE = "unknown_price"
+    NOT_CAPABLE = "not_capable"
+    CONTEXT_TOO_SMALL = "context_too_small"
+    OVER_BUDGET = "over_budget"
+    OVER_MAX_COST = "over_max_cost"
+    UNBOUNDED = "unbounded"
+    NOT_AVAILABLE = "not_available"  # the policy names it, but no credential reaches it
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """One candidate as the decision saw it."""
+
+    name: str
+    rank: int | None  # 1 is tried first; None: excluded
+    excluded: Exclusion | None = None
+    detail: str = ""
+    score: float | None = None
+    bound_nano_usd: int | None = None
+    output_tokens_limit: int | None = None
+    estimate_nano_usd: int | None = None
+    credential_owner: str | None = None
+    is_simulated: bool = False
+
+
+class Ranked(msgspec.Struct, frozen=True, kw_only=True):
+    """A candidate to try, with the bound to reserve and the output limit to send."""
+
+    candidate: Candidate
+    bound_nano_usd: int
+    output_tokens_limit: int | None  # None: send what the caller sent
+    is_output_shrunk: bool = False  # the limit was cut to fit the headroom; a header says so
+
+
+class RouteDecision(msgspec.Struct, frozen=True, kw_only=True):
+    """The route of one request. `ranked` may be empty: then `refusal` says why."""
+
+    policy_name: str
+    policy_version: int
+    rule: str
+    reason: str
+    signals: Signals
+    verdicts: tuple[Verdict, ...]
+    ranked: tuple[Ranked, ...]
+    baseline: Candidate | None = None  # the dearest eligible candidate: what savings are measured against
+    refusal: str | None = None

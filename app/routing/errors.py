@@ -1,0 +1,54 @@
+"""Errors of routing. They carry facts, not HTTP.
+
+RoutingError
+├── PolicyInvalid       a policy document does not hold; carries every problem with its path
+├── PolicyNotFound      the caller names a policy that the tenant does not have
+├── ModelNotFound       the caller names a model that does not exist; carries the nearest names
+├── ModelNotAllowed     the caller names a model outside its plan
+├── NoCandidateLeft     every candidate fell; carries the decision
+└── OverBudget          every candidate fell, and each for want of money; carries the decision
+"""
+
+from app.routing.decision import RouteDecision
+
+
+class RoutingError(Exception):
+    """The root."""
+
+
+class PolicyInvalid(RoutingError):
+    """A policy document does not hold."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("The policy is not valid: " + "; ".join(problems))
+        self.problems = problems
+
+
+class PolicyNotFound(RoutingError):
+    """The caller names a policy that the tenant does not have."""
+
+
+class ModelNotFound(RoutingError):
+    """The caller names a model that does not exist, or that no credential reaches."""
+
+    def __init__(self, model: str, nearest: tuple[str, ...]) -> None:
+        hint = f" Did you mean {', '.join(nearest)}?" if nearest else " GET /v1/models lists what this key can call."
+        super().__init__(f"No model is called '{model}' here.{hint}")
+        self.model = model
+        self.nearest = nearest
+
+
+class ModelNotAllowed(RoutingError):
+    """The caller names a model outside its plan."""
+
+
+class NoCandidateLeft(RoutingError):
+    """Every candidate fell."""
+
+    def __init__(self, message: str, decision: RouteDecision) -> None:
+        super().__init__(message)
+        self.decision = decision
+
+
+class OverBudget(NoCandidateLeft):
+    """Every candidate fell, and each for want of money."""

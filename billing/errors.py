@@ -1,0 +1,63 @@
+"""Errors of billing. They carry facts, not HTTP.
+
+BillingError
+├── RateLimited          the plan's request rate is used for the moment
+├── BudgetUsedUp         spent money leaves no room
+├── BudgetContended      requests in flight hold the room that is left
+├── MeterUnavailable     the database did not answer; nothing was admitted
+├── PlanUnknown          no such plan
+├── BudgetInvalid        a budget's fields do not make sense
+└── PriceBookRejected    an import held an implausible price
+"""
+
+from billing.meter import BudgetFacts
+
+
+class BillingError(Exception):
+    """The root."""
+
+
+class RateLimited(BillingError):
+    """More requests than the plan's rate."""
+
+    def __init__(self, *, requests_per_minute: int, retry_after_ms: int, reset_ms: int) -> None:
+        super().__init__(
+            f"The plan allows {requests_per_minute} requests per minute and they are used. "
+            f"Retry in {max(1, -(-retry_after_ms // 1000))} s, or move to a larger plan."
+        )
+        self.requests_per_minute = requests_per_minute
+        self.retry_after_ms = retry_after_ms
+        self.reset_ms = reset_ms
+
+
+class BudgetUsedUp(BillingError):
+    """Spent money leaves no room for this request in a budget."""
+
+    def __init__(self, message: str, facts: BudgetFacts) -> None:
+        super().__init__(message)
+        self.facts = facts
+
+
+class BudgetContended(BillingError):
+    """There is room in the budget, but requests in flight hold it."""
+
+    def __init__(self, message: str, facts: BudgetFacts, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.facts = facts
+        self.retry_after_s = retry_after_s
+
+
+class MeterUnavailable(BillingError):
+    """The database did not answer in time; the request was not admitted and cost nothing."""
+
+
+class PlanUnknown(BillingError):
+    """No plan has this id."""
+
+
+class BudgetInvalid(BillingError):
+    """A budget's fields do not make sense; the message names the field."""
+
+
+class PriceBookRejected(BillingError):
+    """An import held an implausible price; nothing of it was kept."""

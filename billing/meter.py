@@ -1,0 +1,83 @@
+"""The seam between the request path and the money: admit, reserve, release, settle.
+
+Two modes stand behind it: `commit` (every step is a committed batch in PostgreSQL) and, later,
+`lease`. Nothing above this seam may assume which one runs.
+"""
+
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from billing.records import RequestRecord
+
+
+class AdmissionRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A caller and its plan's request rate."""
+
+    tenant_id: UUID
+    project_id: UUID
+    api_key_id: UUID
+    requests_per_minute: int
+    request_burst: int
+
+
+class Admission(msgspec.Struct, frozen=True, kw_only=True):
+    """What admission found: the state of the rate, and how much the budgets leave."""
+
+    rate_limit: int
+    rate_remaining: int
+    rate_reset_ms: int
+    headroom_nano_usd: int | None = None  # limit - spent - reserved of the tightest budget; None: no budget
+    unspent_nano_usd: int | None = None  # limit - spent of the same budget
+
+
+class Reservation(msgspec.Struct, frozen=True, kw_only=True):
+    """The upper bound of one attempt, held before the call is sent."""
+
+    tenant_id: UUID
+    project_id: UUID
+    api_key_id: UUID
+    request_id: UUID
+    attempt_id: UUID
+    amount_nano_usd: int
+
+
+class Meter(Protocol):
+    """Admit once, reserve per attempt, settle once."""
+
+    async def admit(self, request: AdmissionRequest) -> Admission:
+        """Take one request off the rate. Raises RateLimited, BudgetUsedUp or MeterUnavailable."""
+        ...
+
+    async def reserve(self, reservation: Reservation) -> None:
+        """Hold an attempt's bound in every budget that covers it, or in none.
+
+        Committed on return. Raises BudgetUsedUp (spent money alone leaves no room), BudgetContended
+        (requests in flight hold it) or MeterUnavailable.
+        """
+        ...
+
+    async def release(self, tenant_id: UUID, attempt_id: UUID) -> None:
+        """Return an attempt that cost nothing, before the next one is reserved. Idempotent."""
+        ...
+
+    async def settle(self, record: RequestRecord) -> None:
+        """Write the record with its attempts, rollups and ledger entries and settle its reservations.
+
+        Committed on return; exactly once per request id however often it is called.
+        """
+        ...
+
+
+class BudgetFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What an error about a budget tells: names and amounts, no ids of other tenants."""
+
+    scope: str  # 'tenant' | 'project' | 'api_key'
+    scope_name: str
+    period: str
+    limit_nano_usd: int
+    spent_nano_usd: int
+    reserved_nano_usd: int
+    resets_at: datetime | None

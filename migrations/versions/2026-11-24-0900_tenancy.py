@@ -1,0 +1,162 @@
+"""Tenants, projects, members, console sessions, API keys, provider credentials and policies."""
+
+from alembic import op
+
+from migrations.statements import isolate_by_tenant, open_to, script
+
+revision = "0001"
+down_revision = None
+
+TABLES = """
+CREATE TABLE tenant (
+    tenant_id uuid PRIMARY KEY,
+    name text NOT NULL CHECK (char_length(name) BETWEEN 1 AND 120),
+    status text NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'suspended')),
+    time_zone text NOT NULL DEFAULT 'UTC',
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- The tenant's key-encryption keys, each wrapped by the master key; the newest version encrypts.
+CREATE TABLE tenant_key (
+    tenant_id uuid NOT NULL REFERENCES tenant,
+    version integer NOT NULL,
+    wrapped bytea NOT NULL,
+    master_key_id text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, version)
+);
+
+CREATE TABLE project (
+    tenant_id uuid NOT NULL REFERENCES tenant,
+    project_id uuid NOT NULL,
+    name text NOT NULL CHECK (char_length(name) BETWEEN 1 AND 120),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, project_id),
+    UNIQUE (tenant_id, name)
+);
+
+CREATE TABLE member (
+    tenant_id uuid NOT NULL REFERENCES tenant,
+    member_id uuid NOT NULL,
+    email text NOT NULL CHECK (email = lower(email)),
+    password_hash text NOT NULL,
+    role text NOT NULL CHECK (role IN ('owner', 'admin', 'billing', 'developer', 'auditor', 'viewer', 'operator')),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    disabled_at timestamptz,
+    PRIMARY KEY (tenant_id, member_id),
+    UNIQUE (tenant_id, email)
+);
+CREATE INDEX member_email ON member (email);
+
+CREATE TABLE console_session (
+    tenant_id uuid NOT NULL,
+    session_hash bytea NOT NULL,
+    member_id uuid NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    expires_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, session_hash),
+    FOREIGN KEY (tenant_id, member_id) REFERENCES member
+);
+
+CREATE TABLE api_key (
+    tenant_id uuid NOT NULL,
+    api_key_id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    name text NOT NULL CHECK (char_length(name) BETWEEN 1 AND 120),
+    kind text NOT NULL CHECK (kind IN ('model', 'management')),
+    prefix text NOT NULL,
+    last_four text NOT NULL,
+    key_hash bytea NOT NULL,
+    scopes text[] NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    expires_at timestamptz,
+    revoked_at timestamptz,
+    PRIMARY KEY (tenant_id, api_key_id),
+    FOREIGN KEY (tenant_id, project_id) REFERENCES project
+);
+-- Not unique: a unique index without tenant_id could not be distributed; 256 random bits do not collide.
+CREATE INDEX api_key_hash ON api_key (key_hash);
+
+CREATE TABLE provider_credential (
+    tenant_id uuid NOT NULL REFERENCES tenant,
+    credential_id uuid NOT NULL,
+    provider_name text NOT NULL,
+    name text NOT NULL CHECK (char_length(name) BETWEEN 1 AND 120),
+    base_url text,
+    secret bytea NOT NULL,
+    last_four text NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    disabled_at timestamptz,
+    PRIMARY KEY (tenant_id, credential_id),
+    UNIQUE (tenant_id, name)
+);
+
+-- Versions are never edited; publishing one makes it the active version of its name.
+CREATE TABLE routing_policy (
+    tenant_id uuid NOT NULL REFERENCES tenant,
+    name text NOT NULL CHECK (name ~ '^[a-z0-9][a-z0-9_-]{0,63}$'),
+    version integer NOT NULL,
+    document jsonb NOT NULL,
+    is_active boolean NOT NULL DEFAULT false,
+    created_by text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, name, version)
+);
+CREATE UNIQUE INDEX routing_policy_active ON routing_policy (tenant_id, name) WHERE is_active;
+"""
+
+TENANT_TABLES = (
+    "tenant", "tenant_key", "project", "member", "console_session", "api_key", "provider_credential", "routing_policy",
+)  # fmt: skip
+
+GRANTS = """
+GRANT SELECT ON tenant, tenant_key, project, member, console_session, api_key, provider_credential, routing_policy
+    TO signalbox_app;
+GRANT INSERT ON tenant_key, project, member, console_session, api_key, provider_credential, routing_policy
+    TO signalbox_app;
+GRANT UPDATE (name, time_zone) ON tenant TO signalbox_app;
+GRANT UPDATE (name) ON project TO signalbox_app;
+GRANT UPDATE (password_hash, role, disabled_at) ON member TO signalbox_app;
+GRANT DELETE ON console_session TO signalbox_app;
+GRANT UPDATE (name, expires_at, revoked_at) ON api_key TO signalbox_app;
+GRANT UPDATE (name, disabled_at) ON provider_credential TO signalbox_app;
+GRANT UPDATE (is_active) ON routing_policy TO signalbox_app;
+
+GRANT SELECT (tenant_id, name, status, time_zone) ON tenant TO signalbox_snapshot;
+GRANT SELECT (tenant_id, version, wrapped, master_key_id) ON tenant_key TO signalbox_snapshot;
+GRANT SELECT (tenant_id, project_id, name) ON project TO signalbox_snapshot;
+GRANT SELECT (tenant_id, api_key_id, project_id, name, kind, key_hash, scopes, expires_at, revoked_at)
+    ON api_key TO signalbox_snapshot;
+GRANT SELECT (tenant_id, credential_id, provider_name, name, base_url, secret, created_at, disabled_at)
+    ON provider_credential TO signalbox_snapshot;
+GRANT SELECT (tenant_id, name, version, document, is_active) ON routing_policy TO signalbox_snapshot;
+
+GRANT SELECT, INSERT ON tenant TO signalbox_operator;
+GRANT UPDATE (name, status) ON tenant TO signalbox_operator;
+"""
+
+# Signing in starts before the tenant is known: this function, and nothing else, looks across tenants by email.
+SIGN_IN = """
+CREATE POLICY sign_in ON member FOR SELECT TO signalbox_owner USING (true);
+CREATE FUNCTION sign_in_candidates(wanted_email text)
+RETURNS TABLE (tenant_id uuid, member_id uuid, password_hash text, role text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp
+AS 'SELECT m.tenant_id, m.member_id, m.password_hash, m.role FROM member m
+    WHERE m.email = lower(wanted_email) AND m.disabled_at IS NULL ORDER BY m.created_at LIMIT 20';
+REVOKE ALL ON FUNCTION sign_in_candidates FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION sign_in_candidates TO signalbox_app;
+"""
+
+
+def upgrade() -> None:
+    op.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    script(TABLES)
+    for table in TENANT_TABLES:
+        isolate_by_tenant(table)
+    for table in ("tenant", "tenant_key", "project", "api_key", "provider_credential", "routing_policy"):
+        open_to("signalbox_snapshot", table, command="SELECT")
+    open_to("signalbox_operator", "tenant")
+    script(GRANTS)
+    script(SIGN_IN)

@@ -1,0 +1,112 @@
+"""Database sessions, one kind for each database role; the only place that commits.
+
+Every transaction of a tenant starts by telling PostgreSQL whose it is, so row-level security shows
+that tenant's rows and no others. Invariant: no session leaves here without its role's limits.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from enum import StrEnum
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase
+
+
+class DatabaseRole(StrEnum):
+    """The five roles of infra/database/roles.sql."""
+
+    OWNER = "signalbox_owner"
+    APP = "signalbox_app"
+    SNAPSHOT = "signalbox_snapshot"
+    METER = "signalbox_meter"
+    OPERATOR = "signalbox_operator"
+
+
+class Base(DeclarativeBase):
+    """The declarative base of every mapped table, in whichever folder it is owned."""
+
+
+class Database:
+    """Engines and pools by role. `url_of` gives the address that becomes a role."""
+
+    def __init__(self, url_of: Callable[[DatabaseRole], str], *, connections_max: int = 10) -> None:
+        self._url_of = url_of
+        self._connections_max = connections_max
+        self._engines: dict[DatabaseRole, AsyncEngine] = {}
+        self._meter_pool: asyncpg.Pool | None = None
+
+    @asynccontextmanager
+    async def tenant(self, tenant_id: UUID) -> AsyncIterator[AsyncSession]:
+        """One transaction as `signalbox_app` that sees this tenant's rows; commits unless an error leaves it."""
+        async with self._transaction(DatabaseRole.APP) as session:
+            await session.execute(
+                text("SELECT set_config('signalbox.tenant_id', :tenant_id, true)"), {"tenant_id": str(tenant_id)}
+            )
+            yield session
+
+    @asynccontextmanager
+    async def nobody(self) -> AsyncIterator[AsyncSession]:
+        """One transaction as `signalbox_app` without a tenant: it sees no tenant's rows; for signing in."""
+        async with self._transaction(DatabaseRole.APP) as session:
+            yield session
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncSession]:
+        """One read-only transaction over the columns that the request path caches, of all tenants."""
+        async with self._transaction(DatabaseRole.SNAPSHOT) as session:
+            await session.execute(text("SET TRANSACTION READ ONLY"))
+            yield session
+
+    @asynccontextmanager
+    async def across_tenants(self) -> AsyncIterator[AsyncSession]:
+        """One transaction as `signalbox_operator`. The caller records the use in the audit trail in it."""
+        async with self._transaction(DatabaseRole.OPERATOR) as session:
+            yield session
+
+    async def meter_pool(self) -> asyncpg.Pool:
+        """The bare asyncpg pool of `signalbox_meter`, for the batched statements of the request path."""
+        if self._meter_pool is None:
+            self._meter_pool = await asyncpg.create_pool(
+                **_asyncpg_arguments(self._url_of(DatabaseRole.METER)), min_size=1, max_size=self._connections_max
+            )
+        return self._meter_pool
+
+    async def listener(self) -> asyncpg.Connection:
+        """A connection of its own for LISTEN; the caller closes it."""
+        return await asyncpg.connect(**_asyncpg_arguments(self._url_of(DatabaseRole.SNAPSHOT)))
+
+    async def close(self) -> None:
+        """Close every connection; running transactions are rolled back."""
+        for engine in self._engines.values():
+            await engine.dispose()
+        if self._meter_pool is not None:
+            await self._meter_pool.close()
+
+    @asynccontextmanager
+    async def _transaction(self, role: DatabaseRole) -> AsyncIterator[AsyncSession]:
+        engine = self._engines.get(role)
+        if engine is None:
+            arguments = _asyncpg_arguments(self._url_of(role))
+            engine = create_async_engine(
+                "postgresql+asyncpg://",
+                async_creator=lambda: asyncpg.connect(**arguments),
+                pool_size=self._connections_max,
+                max_overflow=0,
+            )
+            self._engines[role] = engine
+        async with async_sessionmaker(engine, expire_on_commit=False)() as session, session.begin():
+            yield session
+
+
+def _asyncpg_arguments(url: str) -> dict[str, object]:
+    parts = make_url(url)
+    # `?role=` makes a shared login become the role; an embedded server has one login per role instead.
+    settings = {"role": str(parts.query["role"])} if "role" in parts.query else {}
+    return {
+        "host": parts.query.get("host", parts.host), "port": parts.port, "user": parts.username,
+        "password": parts.password, "database": parts.database, "server_settings": settings,
+    }  # fmt: skip
