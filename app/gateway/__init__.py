@@ -1,0 +1,1 @@
+"""The request path: the straight line, its attempts, streams and settlement."""

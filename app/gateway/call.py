@@ -1,0 +1,71 @@
+"""What passes between a surface and the pipeline: the call that came in, the reply that goes out.
+
+A surface (one file in `app/http/`) knows its wire format; the pipeline knows none.
+"""
+
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from app.providers import ChatBody
+from app.routing import RequestFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hints:
+    """What the caller's headers say. They may narrow a route, never widen it."""
+
+    tags: tuple[str, ...] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
+    policy_name: str | None = None
+    cost_nano_usd_max: int | None = None
+    no_fallback: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatRequest:
+    """A request as read: the body in its dialect, and what routing needs to know of it."""
+
+    body: ChatBody
+    facts: RequestFacts
+    end_user: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request as it reached a surface.
+
+    `read` decodes the body; it raises BodyInvalid. `error_event` writes an error into a stream that
+    has begun, in the surface's dialect.
+    """
+
+    request_id: UUID
+    surface: str
+    presented_key: str | None
+    client_request_id: str | None
+    received_at: float  # monotonic, seconds
+    hints: Hints
+    read: Callable[[], ChatRequest]
+    error_event: Callable[[Exception, UUID], bytes]
+
+
+Headers = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """The answer to a call: a body, or a stream that settles before its last bytes."""
+
+    status: int
+    headers: Headers
+    body: bytes = b""
+    stream: AsyncGenerator[bytes, None] | None = None
+
+
+class Refused(Exception):
+    """A call that got an error, with the headers that its reply carries; `error` is of the domain folders."""
+
+    def __init__(self, error: BaseException, headers: Headers) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.headers = headers

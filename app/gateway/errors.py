@@ -1,0 +1,71 @@
+"""Errors of the gateway. They carry facts, not HTTP.
+
+GatewayError
+├── KeyMissing           no API key came with the request
+├── HeaderInvalid        a request header does not hold what it should
+├── BodyTooLarge         the request's body is over the limit
+├── RequestUnknown       no such request under this tenant
+├── UpstreamRejected     a provider answered with an error, and no candidate is left to try
+├── UpstreamUnreachable  no provider could be reached, or none answered in time
+└── StreamBroken         the answer broke after its first content
+"""
+
+
+class GatewayError(Exception):
+    """The root."""
+
+
+class KeyMissing(GatewayError):
+    """No API key came with the request."""
+
+    def __init__(self) -> None:
+        super().__init__("No API key was sent. Send it as 'Authorization: Bearer sbx_live_…'.")
+
+
+class HeaderInvalid(GatewayError):
+    """A request header does not hold what it should."""
+
+    def __init__(self, header: str, expected: str) -> None:
+        super().__init__(f"The header {header} must be {expected}.")
+        self.header = header
+
+
+class BodyTooLarge(GatewayError):
+    """The request's body is over the limit."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"The request body is larger than the limit of {limit_bytes:,} bytes. Send less content.")
+        self.limit_bytes = limit_bytes
+
+
+class RequestUnknown(GatewayError):
+    """No such request under this tenant."""
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(f"No request has the id '{request_id}' here. Ids stand in the header x-signalbox-request-id.")
+
+
+class UpstreamRejected(GatewayError):
+    """A provider answered with an error, and no candidate is left to try."""
+
+    def __init__(
+        self, message: str, *, status: int, kind: str, candidate: str, retry_after_s: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind
+        self.candidate = candidate
+        self.retry_after_s = retry_after_s
+
+
+class UpstreamUnreachable(GatewayError):
+    """No provider could be reached, or none answered in time."""
+
+    def __init__(self, message: str, *, is_timeout: bool, candidate: str) -> None:
+        super().__init__(message)
+        self.is_timeout = is_timeout
+        self.candidate = candidate
+
+
+class StreamBroken(GatewayError):
+    """The answer broke after its first content; what was sent so far is billed."""

@@ -1,0 +1,138 @@
+"""The straight line of a request. Read `answer` top-down; no other file decides the order.
+
+    1 authenticate   2 admit   3 classify   4 route   5 attempt   6 settle   7 respond
+
+Admit once, reserve per attempt, settle once. Invariant: from the moment a caller is known, whatever
+ends its request, exactly one record of it is settled.
+"""
+
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from app.errors import row_of
+from app.gateway.attempts import Attempts, Opened
+from app.gateway.call import Call, Refused, Reply
+from app.gateway.errors import KeyMissing
+from app.gateway.exchange import Exchange
+from app.gateway.reply import decision_headers, stream_reply, whole_reply
+from app.gateway.settlement import Settlement
+from app.gateway.tenant_view import TenantView, TenantViews
+from app.routing import OverBudget, RouteDecision, classify, decide
+from billing import AdmissionRequest, Meter, Outcome, Reservation
+from tenants import Principal, Scope, ScopeMissing, Snapshot
+
+
+class Pipeline:
+    """Answers calls; one for each process. Its parts are passed in by `app/main.py`."""
+
+    def __init__(
+        self, *, snapshot: Snapshot, views: TenantViews, meter: Meter, attempts: Attempts, settlement: Settlement
+    ) -> None:
+        self._snapshot = snapshot
+        self._views = views
+        self._meter = meter
+        self._attempts = attempts
+        self._settlement = settlement
+
+    async def answer(self, call: Call) -> Reply:
+        """The reply to one call.
+
+        Raises KeyMissing, KeyRejected, TenantSuspended or ScopeMissing before the caller is known, Refused
+        around any other error after; `app/errors.py` maps them.
+        """
+        principal = await self.authenticate(call.presented_key, Scope.MODELS_CALL)  # 1
+        exchange = Exchange(call=call, principal=principal)
+        try:
+            view = await self._views.of(principal.tenant_id)
+            await self._admit(exchange, view)  # 2
+            decision = await self._route(exchange, view)  # 3, 4
+            opened = await self._attempts.open(exchange, decision, view)  # 5
+        except BaseException as error:
+            row = row_of(error)
+            self._settlement.begin(exchange.record(row.outcome, row.status, error))
+            if not isinstance(error, Exception):
+                raise
+            raise Refused(error, decision_headers(exchange)) from error
+        return await self._respond(exchange, opened)  # 6, 7
+
+    async def explain(self, call: Call) -> RouteDecision:
+        """The decision that `answer` would take now; nothing is sent, reserved or recorded."""
+        principal = await self.authenticate(call.presented_key, Scope.MODELS_CALL)
+        view = await self._views.of(principal.tenant_id)
+        exchange = Exchange(call=call, principal=principal)
+        await self._admit(exchange, view)
+        return self._decide(exchange, view)
+
+    async def authenticate(self, presented_key: str | None, scope: Scope) -> Principal:
+        """Who calls. Raises KeyMissing, KeyRejected, TenantSuspended or ScopeMissing."""
+        if not presented_key:
+            raise KeyMissing
+        principal = self._snapshot.cached_principal(presented_key) or await self._snapshot.principal(presented_key)
+        if scope not in principal.scopes:
+            raise ScopeMissing(scope)
+        return principal
+
+    async def view(self, tenant_id: UUID) -> TenantView:
+        """What a tenant can call: its plan, candidates and policies."""
+        return await self._views.of(tenant_id)
+
+    async def _admit(self, exchange: Exchange, view: TenantView) -> None:
+        exchange.admission = await self._meter.admit(
+            AdmissionRequest(
+                tenant_id=exchange.principal.tenant_id,
+                project_id=exchange.principal.project_id,
+                api_key_id=exchange.principal.api_key_id,
+                requests_per_minute=view.plan.requests_per_minute,
+                request_burst=view.plan.request_burst,
+            )
+        )
+
+    async def _route(self, exchange: Exchange, view: TenantView) -> RouteDecision:
+        try:
+            return self._decide(exchange, view)
+        except OverBudget as error:
+            exchange.decision = error.decision
+            await self._name_the_budget(exchange, error.decision)
+            raise
+
+    def _decide(self, exchange: Exchange, view: TenantView) -> RouteDecision:
+        request = exchange.request = exchange.call.read()
+        admission = exchange.admission
+        assert admission is not None
+        policy = view.policy(request.facts.policy_name)
+        signals = classify(request.facts, keywords=policy.keywords)
+        exchange.decision = decide(
+            signals,
+            policy,
+            candidates=view.candidates,
+            plan_allows=view.plan.allows,
+            plan_id=view.plan.plan_id,
+            headroom_nano_usd=admission.headroom_nano_usd,
+            unspent_nano_usd=admission.unspent_nano_usd,
+        )
+        return exchange.decision
+
+    async def _name_the_budget(self, exchange: Exchange, decision: RouteDecision) -> None:
+        """Ask the meter for the cheapest candidate's bound, so that the error names scope, limit, used and reset."""
+        bounds = [verdict.bound_nano_usd for verdict in decision.verdicts if verdict.bound_nano_usd]
+        if not bounds:
+            return
+        principal, attempt_id = exchange.principal, uuid7()
+        await self._meter.reserve(
+            Reservation(
+                tenant_id=principal.tenant_id,
+                project_id=principal.project_id,
+                api_key_id=principal.api_key_id,
+                request_id=exchange.call.request_id,
+                attempt_id=attempt_id,
+                amount_nano_usd=min(bounds),
+            )
+        )
+        await self._meter.release(principal.tenant_id, attempt_id)
+
+    async def _respond(self, exchange: Exchange, opened: Opened) -> Reply:
+        if opened.stream is not None:
+            return stream_reply(exchange, opened.stream, self._settlement)
+        await self._settlement.settle(exchange.record(Outcome.OK, 200))
+        return whole_reply(exchange, opened)

@@ -1,0 +1,87 @@
+"""What the request path knows of a tenant: plan, candidates and compiled policies, in memory.
+
+Built on demand from the snapshots of `tenants` and `billing`, dropped when either announces a change.
+Invariant: a view is never edited, so a request that holds one sees one consistent state.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from app.providers import candidates_for
+from app.routing import Candidate, Policy, PolicyNotFound, compile_policy
+from billing import BillingSnapshot, Plan
+from tenants import EVERYONE, PLATFORM_TENANT_ID, CredentialFacts, Snapshot
+
+DEFAULT_POLICY: Final = "default"
+VIEWS_MAX: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantView:
+    """One tenant as the request path sees it."""
+
+    plan: Plan
+    candidates: tuple[Candidate, ...]
+    credentials: Mapping[UUID, CredentialFacts]
+    policies: Mapping[str, Policy]
+
+    def policy(self, name: str | None) -> Policy:
+        """The policy by name, `default` when none is named. Raises PolicyNotFound."""
+        wanted = name or DEFAULT_POLICY
+        policy = self.policies.get(wanted)
+        if policy is None:
+            known = ", ".join(sorted(self.policies)) or "none"
+            raise PolicyNotFound(f"No policy is called '{wanted}' here; there are: {known}.")
+        return policy
+
+
+class TenantViews:
+    """A bounded cache of views."""
+
+    def __init__(self, snapshot: Snapshot, billing: BillingSnapshot) -> None:
+        self._snapshot = snapshot
+        self._billing = billing
+        self._views: OrderedDict[UUID, TenantView] = OrderedDict()
+        self._generation = 0
+        snapshot.subscribe(self._drop)
+
+    async def of(self, tenant_id: UUID) -> TenantView:
+        """The tenant's view, from memory or built now."""
+        view = self._views.get(tenant_id)
+        if view is not None:
+            return view
+        generation = self._generation
+        view = await self._build(tenant_id)
+        # A change announced while the view was being built may be missing from it: use it once, keep it not.
+        if generation == self._generation:
+            self._views[tenant_id] = view
+            if len(self._views) > VIEWS_MAX:
+                self._views.popitem(last=False)
+        return view
+
+    async def _build(self, tenant_id: UUID) -> TenantView:
+        plan = await self._billing.plan(tenant_id)
+        own = await self._snapshot.credentials(tenant_id)
+        shared = await self._snapshot.credentials(PLATFORM_TENANT_ID)
+        policies: dict[str, Policy] = {}
+        for owner in (PLATFORM_TENANT_ID, tenant_id):
+            for name in await self._snapshot.policy_names(owner):
+                stored = await self._snapshot.policy(owner, name)
+                if stored is not None:
+                    policies[name] = compile_policy(stored.document, name=name, version=stored.version)
+        return TenantView(
+            plan=plan,
+            candidates=candidates_for(own=own, shared=shared, prices=await self._billing.price_book(), plan=plan),
+            credentials={credential.credential_id: credential for credential in (*shared, *own)},
+            policies=policies,
+        )
+
+    def _drop(self, tenant_id: UUID) -> None:
+        self._generation += 1
+        if tenant_id in (EVERYONE, PLATFORM_TENANT_ID):
+            self._views.clear()
+        else:
+            self._views.pop(tenant_id, None)

@@ -1,0 +1,92 @@
+"""Bytes in, bytes out: what every surface does with an ASGI connection.
+
+The request path speaks ASGI itself and not the framework's request objects: they cost more than all
+the gateway's own work (see DECISIONS).
+"""
+
+import asyncio
+
+from litestar.types import Receive, Scope, Send
+
+from app.gateway.call import Headers, Reply
+from app.gateway.errors import BodyTooLarge
+
+
+class ClientGone(Exception):
+    """The client hung up while its request was read; there is nobody to answer."""
+
+
+class HangUp:
+    """Cancels the task that answers a client when the client hangs up. One task, and only for streams."""
+
+    def __init__(self, receive: Receive) -> None:
+        self.has_happened = False
+        self._receive = receive
+        self._answering: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
+
+    def watch(self) -> None:
+        """Watch from now on, for the current task. The request's body must have been read."""
+        self._answering = asyncio.current_task()
+        self._watching = asyncio.create_task(self._wait())
+
+    def stop(self) -> None:
+        """The answer is sent: nobody needs to be cancelled any more."""
+        if self._watching is not None:
+            self._watching.cancel()
+
+    async def _wait(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.has_happened = True
+        assert self._answering is not None
+        self._answering.cancel()
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """The first value of a request header, `name` in lower case."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value).decode("latin-1")
+    return None
+
+
+async def read_body(scope: Scope, receive: Receive, *, limit_bytes: int) -> bytes:
+    """The whole body. Raises BodyTooLarge as soon as the limit is passed, ClientGone when it breaks off."""
+    declared = header(scope, b"content-length")
+    if declared is not None and declared.isdecimal() and int(declared) > limit_bytes:
+        raise BodyTooLarge(limit_bytes)
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientGone
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit_bytes:
+            raise BodyTooLarge(limit_bytes)
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def send_reply(reply: Reply, send: Send) -> None:
+    """Send a reply; a stream that is not sent to its end is closed, and so settles."""
+    if reply.stream is None:
+        await send_body(send, reply.status, reply.headers, reply.body)
+        return
+    try:
+        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+        async for chunk in reply.stream:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+    finally:
+        await reply.stream.aclose()
+
+
+async def send_body(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    """Send a whole body."""
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

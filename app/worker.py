@@ -1,0 +1,56 @@
+"""The background work: linking the audit trail, folding rollups, making next month's partitions.
+
+Runs beside the gateway in one process (`signalbox up`) or alone (`signalbox worker`). Every job takes
+its own lock in the database, so that any number of workers may run.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from billing import ensure_partitions, fold_rollups
+from tenants import Database, Vault, link_audit
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One thing done again and again."""
+
+    name: str
+    every_s: float
+    run: Callable[[], Awaitable[object]]
+
+
+AUDIT_EVERY_S: Final = 0.5  # the promise is "within a second"
+FOLD_EVERY_S: Final = 300.0
+PARTITIONS_EVERY_S: Final = 3600.0
+
+
+def jobs(database: Database, vault: Vault) -> tuple[Job, ...]:
+    """The jobs, in no order."""
+    return (
+        Job("link_audit", AUDIT_EVERY_S, lambda: link_audit(database, vault)),
+        Job("fold_rollups", FOLD_EVERY_S, lambda: fold_rollups(database)),
+        Job("ensure_partitions", PARTITIONS_EVERY_S, lambda: ensure_partitions(database)),
+    )
+
+
+async def run_jobs(database: Database, vault: Vault) -> None:
+    """Run every job until cancelled. A job that fails is logged and tried again at its next turn."""
+    async with asyncio.TaskGroup() as group:
+        for job in jobs(database, vault):
+            group.create_task(_repeat(job))
+
+
+async def _repeat(job: Job) -> None:
+    while True:
+        try:
+            await job.run()
+        except Exception as error:  # a worker loop: one failed turn must not end the next ones
+            log.error("job_failed", job=job.name, error_type=type(error).__name__, exc_info=error)
+        await asyncio.sleep(job.every_s)
