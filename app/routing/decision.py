@@ -63,6 +63,8 @@ class Exclusion(StrEnum):
     OVER_BUDGET = "over_budget"
     OVER_MAX_COST = "over_max_cost"
     UNBOUNDED = "unbounded"
+    BELOW_QUALITY = "below_quality"  # the rule asks for more
+    OTHER_OWNER = "other_owner"  # falling back to it would change whose credential pays
     NOT_AVAILABLE = "not_available"  # the policy names it, but no credential reaches it
 
 

@@ -6,7 +6,7 @@ RoutingError
 ├── ModelNotFound       the caller names a model that does not exist; carries the nearest names
 ├── ModelNotAllowed     the caller names a model outside its plan
 ├── NoCandidateLeft     every candidate fell; carries the decision
-└── OverBudget          every candidate fell, and each for want of money; carries the decision
+└── OverBudget          the same, where more room in the budget would have left a candidate
 """
 
 from app.routing.decision import RouteDecision
@@ -41,6 +41,14 @@ class ModelNotFound(RoutingError):
 class ModelNotAllowed(RoutingError):
     """The caller names a model outside its plan."""
 
+    def __init__(self, model: str, plan_id: str) -> None:
+        super().__init__(
+            f"The plan '{plan_id}' does not include the model '{model}'. "
+            "Use 'auto', a model that GET /v1/models lists, or a larger plan."
+        )
+        self.model = model
+        self.plan_id = plan_id
+
 
 class NoCandidateLeft(RoutingError):
     """Every candidate fell."""
@@ -51,4 +59,8 @@ class NoCandidateLeft(RoutingError):
 
 
 class OverBudget(NoCandidateLeft):
-    """Every candidate fell, and each for want of money."""
+    """No candidate is left, and more room in the budget would have left one."""
+
+    def __init__(self, message: str, decision: RouteDecision, *, is_contended: bool = False) -> None:
+        super().__init__(message, decision)
+        self.is_contended = is_contended  # requests in flight hold the room: it may come back

@@ -1,0 +1,89 @@
+"""The task and the domain of a request, with who decided and why. Called once per request, before routing.
+
+Order of trust: the caller's tag, the tenant's own keywords, the built-in words and structure, the
+default. Nothing a prompt says is repeated in an answer: reasons quote our words or the tenant's.
+"""
+
+from collections.abc import Collection
+from typing import Final
+
+from app.routing.decision import DecidedBy, Evidence, RequestFacts, Signals
+from app.routing.keywords import Keyword
+from app.routing.reading import Reading, read_prompt
+from app.routing.scoring import Vote, domains_of, votes_of
+from app.routing.taxonomy import DOMAIN_OF_TASK, Domain, Task
+
+TAG_CONFIDENCE: Final = 1.0
+KEYWORD_CONFIDENCE: Final = 0.95
+DEFAULT_CONFIDENCE: Final = 0.2
+TAG_CHARACTERS_SHOWN: Final = 40
+WORDS_SHOWN: Final = 3
+
+
+def classify(facts: RequestFacts, *, keywords: tuple[Keyword, ...] = ()) -> Signals:
+    """Tell what a request is. `keywords` are the policy's own; they may name tasks of the tenant."""
+    reading = read_prompt(facts.instruction)
+    tasks = {*Task, *(keyword.task for keyword in keywords)} if keywords else _TASKS
+    task = _tagged(facts, "task", tasks) or _keyworded(reading, keywords) or _voted(reading)
+    domain = _tagged(facts, "domain", _DOMAINS) or _domain_of(reading, task)
+    return Signals(task=task, domain=domain, facts=facts)
+
+
+_TASKS: Final[frozenset[str]] = frozenset(Task)
+_DOMAINS: Final[frozenset[str]] = frozenset(Domain)
+
+
+def _tagged(facts: RequestFacts, kind: str, known: Collection[str]) -> Evidence | None:
+    """Take the caller's word, if it names something that exists. Metadata goes before tags."""
+    said = facts.metadata.get(kind, "")
+    if said in known:
+        return _evidence(said, TAG_CONFIDENCE, "tag", f"the caller's metadata says {kind} {said}")
+    for tag in facts.tags:
+        said = tag.removeprefix(f"{kind}:")
+        if said in known and (said != tag or kind == "task"):
+            return _evidence(said, TAG_CONFIDENCE, "tag", f"the caller's tag says {kind} {said}")
+    return None
+
+
+def _keyworded(reading: Reading, keywords: tuple[Keyword, ...]) -> Evidence | None:
+    for keyword in keywords:
+        if keyword.matches(reading):
+            because = f"the policy's keyword '{keyword.text}'"
+            return _evidence(keyword.task, KEYWORD_CONFIDENCE, "keyword", because)
+    return None
+
+
+def _voted(reading: Reading) -> Evidence:
+    scores: dict[Task, float] = {}
+    grounds: dict[Task, list[Vote]] = {}
+    for vote in votes_of(reading):
+        scores[vote.task] = scores.get(vote.task, 0.0) + vote.weight
+        grounds.setdefault(vote.task, []).append(vote)
+    if not scores:
+        return _evidence(Task.OPEN_QA, DEFAULT_CONFIDENCE, "default", "no built-in word or structure tells the task")
+    first, *rest = sorted(scores, key=lambda task: -scores[task])
+    margin = scores[first] - (scores[rest[0]] if rest else 0.0)
+    votes = sorted(grounds[first], key=lambda vote: -vote.weight)[:WORDS_SHOWN]
+    because = ", ".join(f"the word '{vote.because}'" if vote.is_word else vote.because for vote in votes)
+    return _evidence(first, _confidence(margin), "keyword" if votes[0].is_word else "structure", because)
+
+
+def _domain_of(reading: Reading, task: Evidence) -> Evidence:
+    found = domains_of(reading)
+    of_task = DOMAIN_OF_TASK.get(task.value)
+    if not found or (of_task is not None and task.confidence >= 0.5):
+        if of_task is None:
+            return _evidence(Domain.GENERAL, DEFAULT_CONFIDENCE, "default", "no built-in word tells the domain")
+        return _evidence(of_task, task.confidence, "structure", f"the domain of {task.value}")
+    domain = max(found, key=lambda domain: len(found[domain]))
+    words = found[domain]
+    because = ", ".join(f"the word '{word}'" for word in words[:WORDS_SHOWN])
+    return _evidence(domain, min(0.8, 0.35 + 0.15 * len(words)), "keyword", because)
+
+
+def _confidence(margin: float) -> float:
+    return round(min(0.9, 0.3 + 0.12 * margin), 2)
+
+
+def _evidence(value: str, confidence: float, decided_by: DecidedBy, because: str) -> Evidence:
+    return Evidence(value=str(value), confidence=confidence, decided_by=decided_by, because=because)

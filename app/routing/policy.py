@@ -1,0 +1,133 @@
+"""A compiled routing policy. `decide` runs it; surfaces that save a policy compile and check it first.
+
+An invalid document never becomes a `Policy`: `PolicyInvalid` tells every problem with its path.
+"""
+
+import difflib
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from app.routing.conditions import Test, compile_condition
+from app.routing.errors import PolicyInvalid
+from app.routing.glob import compile_glob, is_glob
+from app.routing.keywords import Keyword, keywords_of
+from app.routing.policy_document import Choice, PolicyDocument, Strategy
+from app.routing.policy_reader import read_policy
+
+NEAREST_COUNT: Final = 3
+NEAREST_SIMILARITY: Final = 0.5
+DEFAULT_POLICY_FILE: Final = Path(__file__).with_name("default_policy.json")
+
+
+class Pattern(msgspec.Struct, frozen=True):
+    """One entry of a choice's candidates."""
+
+    text: str
+    is_glob: bool
+    matches: Callable[[str], bool]
+
+
+class CompiledChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """A choice ready to be matched against candidates."""
+
+    patterns: tuple[Pattern, ...]
+    strategy: Strategy
+    quality_at_least: float | None
+    cost_nano_usd_max: int | None
+    may_change_owner: bool
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """A compiled rule."""
+
+    name: str
+    holds: Test
+    choice: CompiledChoice
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """The first rule that holds decides, and `default` when none does."""
+
+    name: str
+    version: int
+    keywords: tuple[Keyword, ...]
+    aliases: Mapping[str, str]
+    rules: tuple[Rule, ...]
+    default: CompiledChoice
+
+
+def compile_policy(document: bytes, *, name: str | None = None, version: int = 0) -> Policy:
+    """Compile a document; `name` and `version` are those it is stored under. Raises PolicyInvalid."""
+    written, problems = read_policy(document)
+    if written is None:
+        raise PolicyInvalid(problems)
+    rules = (
+        Rule(name=rule.name, holds=compile_condition(rule.when), choice=compile_choice(rule.then))
+        for rule in written.rules
+    )
+    return Policy(
+        name=written.name if name is None else name,
+        version=version,
+        keywords=keywords_of(written.keywords),
+        aliases=written.aliases,
+        rules=tuple(rules),
+        default=compile_choice(written.default),
+    )
+
+
+def compile_choice(choice: Choice) -> CompiledChoice:
+    """Compile the globs of a choice."""
+    return CompiledChoice(
+        patterns=tuple(Pattern(text, is_glob(text), compile_glob(text)) for text in choice.candidates),
+        strategy=choice.strategy,
+        quality_at_least=choice.quality_at_least,
+        cost_nano_usd_max=choice.cost_nano_usd_max,
+        may_change_owner=choice.may_change_owner,
+    )
+
+
+def check_policy(document: bytes, known_models: Collection[str]) -> tuple[str, ...]:
+    """Give every problem of a document, and every model it names that is not among `known_models`.
+
+    A glob may wait for models to come, as long as something of its choice exists.
+    """
+    written, problems = read_policy(document)
+    if written is None:
+        return problems
+    return tuple(_unknown_models(written, known_models))
+
+
+def load_default_policy() -> bytes:
+    """Read the platform's own policy document, which serves a tenant that has none."""
+    return DEFAULT_POLICY_FILE.read_bytes()
+
+
+def nearest_names(name: str, known: Collection[str]) -> tuple[str, ...]:
+    """Give the known names that look most like one."""
+    return tuple(difflib.get_close_matches(name, list(known), n=NEAREST_COUNT, cutoff=NEAREST_SIMILARITY))
+
+
+def _unknown_models(policy: PolicyDocument, known: Collection[str]) -> list[str]:
+    problems: list[str] = []
+    for alias, model in policy.aliases.items():
+        if model not in known:
+            problems.append(f"aliases.{alias}: {_unknown(model, known)}")
+    choices = [(f"rules[{place}].then", rule.then) for place, rule in enumerate(policy.rules)]
+    for path, choice in (*choices, ("default", policy.default)):
+        names = choice.candidates
+        problems += [
+            f"{path}.candidates[{place}]: {_unknown(name, known)}"
+            for place, name in enumerate(names)
+            if not is_glob(name) and name not in known
+        ]
+        if all(map(is_glob, names)) and not any(compile_glob(name)(model) for name in names for model in known):
+            problems.append(f"{path}.candidates: {', '.join(names)} match no model that exists")
+    return problems
+
+
+def _unknown(model: str, known: Collection[str]) -> str:
+    nearest = nearest_names(model, known)
+    return f"'{model}' does not exist" + (f"; nearest: {', '.join(nearest)}" if nearest else "")

@@ -1,0 +1,44 @@
+"""A routing policy as a tenant writes it, typed. `policy_reader` makes it of JSON, `policy` compiles it."""
+
+from enum import StrEnum
+
+import msgspec
+
+from app.routing.conditions import ALWAYS, Condition
+
+
+class Strategy(StrEnum):
+    """How a choice ranks its candidates."""
+
+    ORDERED = "ordered"  # as listed; a glob expands cheapest first
+    CHEAPEST = "cheapest"
+    BEST = "best"
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """What a rule chooses from, and how: names or globs of `provider/model`."""
+
+    candidates: tuple[str, ...]
+    strategy: Strategy = Strategy.ORDERED
+    quality_at_least: float | None = None  # of `cheapest`
+    cost_nano_usd_max: int | None = None  # of `best`; written as `cost_usd_max`
+    may_change_owner: bool = False  # fallback may go from the tenant's credential to the platform's, or back
+
+
+class RuleDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule: a name that decisions show, a condition and a choice."""
+
+    name: str
+    then: Choice
+    when: Condition = ALWAYS
+
+
+class PolicyDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole policy, after every check that needs no list of models."""
+
+    default: Choice
+    name: str = ""
+    description: str = ""
+    keywords: dict[str, tuple[str, ...]] = {}
+    aliases: dict[str, str] = {}
+    rules: tuple[RuleDocument, ...] = ()
