@@ -29,6 +29,8 @@ CREATE TABLE budget (
     FOREIGN KEY (tenant_id, api_key_id) REFERENCES api_key,
     CHECK (project_id IS NULL OR api_key_id IS NULL)
 );
+CREATE UNIQUE INDEX budget_active ON budget (tenant_id, project_id, api_key_id, period) NULLS NOT DISTINCT
+    WHERE removed_at IS NULL;
 
 -- fillfactor leaves room for heap-only updates: these rows change with every request.
 CREATE TABLE budget_period (
@@ -75,20 +77,27 @@ LANGUAGE sql STABLE AS $$
 $$;
 """
 
+# Calls are batches of a few rows over large tables: an index lookup for each row is always right, while a
+# plan cached when the tables were small could scan them.
+BY_INDEX = (
+    "SET search_path = public, pg_temp SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off"
+)
+
 # The generic cell rate algorithm: one timestamp a tenant, on the server's clock.
-ADMIT = """
+ADMIT = f"""
 CREATE FUNCTION admit_requests(
     tenant_ids uuid[], project_ids uuid[], api_key_ids uuid[], requests_per_minute integer[], bursts integer[]
 ) RETURNS TABLE (
     ordinal bigint, is_admitted boolean, remaining integer, retry_after_ms integer, reset_ms integer,
     headroom_nano_usd bigint, unspent_nano_usd bigint, budget_id uuid
 )
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER {BY_INDEX} AS $$
 #variable_conflict use_column
 DECLARE
     request record;
+    stored timestamptz;
     arrival timestamptz;
-    now_at timestamptz := clock_timestamp();
+    now_at timestamptz;
     interval_s double precision;
     backlog_s double precision;
 BEGIN
@@ -97,20 +106,29 @@ BEGIN
             WITH ORDINALITY AS r(tenant_id, project_id, api_key_id, per_minute, burst, ordinal)
         ORDER BY r.tenant_id, r.ordinal
     LOOP
-        INSERT INTO rate_bucket VALUES (request.tenant_id, now_at) ON CONFLICT (tenant_id) DO NOTHING;
-        SELECT greatest(b.theoretical_arrival_at, now_at) INTO arrival
+        SELECT b.theoretical_arrival_at INTO stored
             FROM rate_bucket b WHERE b.tenant_id = request.tenant_id FOR UPDATE;
+        IF NOT FOUND THEN
+            INSERT INTO rate_bucket VALUES (request.tenant_id, clock_timestamp()) ON CONFLICT (tenant_id) DO NOTHING;
+            SELECT b.theoretical_arrival_at INTO stored
+                FROM rate_bucket b WHERE b.tenant_id = request.tenant_id FOR UPDATE;
+        END IF;
+        now_at := clock_timestamp();
         interval_s := 60.0 / request.per_minute;
+        -- A full bucket's backlog is `burst` intervals. More is left over from a slower plan, and is forgiven.
+        arrival := least(greatest(stored, now_at), now_at + make_interval(secs => interval_s * request.burst));
         backlog_s := extract(epoch FROM arrival - now_at);
         ordinal := request.ordinal;
         is_admitted := backlog_s <= interval_s * (request.burst - 1) + 1e-6;
+        retry_after_ms := 0;
         IF is_admitted THEN
-            UPDATE rate_bucket b SET theoretical_arrival_at = arrival + make_interval(secs => interval_s)
-                WHERE b.tenant_id = request.tenant_id;
+            arrival := arrival + make_interval(secs => interval_s);
             backlog_s := backlog_s + interval_s;
-            retry_after_ms := 0;
         ELSE
             retry_after_ms := ceil((backlog_s - interval_s * (request.burst - 1)) * 1000);
+        END IF;
+        IF arrival IS DISTINCT FROM stored THEN
+            UPDATE rate_bucket b SET theoretical_arrival_at = arrival WHERE b.tenant_id = request.tenant_id;
         END IF;
         remaining := greatest(0, floor(request.burst - backlog_s / interval_s + 1e-6));
         reset_ms := ceil(backlog_s * 1000);
@@ -134,8 +152,8 @@ END
 $$;
 """
 
-# All budgets that cover an attempt hold its amount, or none does.
-RESERVE = """
+# All budgets that cover an attempt hold its amount, or none does. A repeated attempt gets its first answer.
+RESERVE = f"""
 CREATE FUNCTION reserve_attempts(
     holder uuid, tenant_ids uuid[], project_ids uuid[], api_key_ids uuid[],
     request_ids uuid[], attempt_ids uuid[], amounts bigint[]
@@ -143,11 +161,12 @@ CREATE FUNCTION reserve_attempts(
     ordinal bigint, outcome text, budget_id uuid, limit_nano_usd bigint,
     spent_nano_usd bigint, reserved_nano_usd bigint, resets_at timestamptz
 )
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER {BY_INDEX} AS $$
 #variable_conflict use_column
 DECLARE
     attempt record;
     now_at timestamptz := clock_timestamp();
+    locked_ids uuid[];
     scope_ids uuid[];
     scope_starts timestamptz[];
 BEGIN
@@ -159,13 +178,17 @@ BEGIN
             AND (b.api_key_id IS NULL OR b.api_key_id = a.api_key_id)
         ORDER BY 1, 2, 3
         ON CONFLICT DO NOTHING;
-    PERFORM 1 FROM budget_period p
-        JOIN budget b ON b.tenant_id = p.tenant_id AND b.budget_id = p.budget_id
-        WHERE p.tenant_id = ANY (tenant_ids) AND b.removed_at IS NULL
-            AND p.period_start = budget_period_start(b.period, b.time_zone, now_at)
-            AND (b.project_id IS NULL OR b.project_id = ANY (project_ids))
-            AND (b.api_key_id IS NULL OR b.api_key_id = ANY (api_key_ids))
-        ORDER BY p.tenant_id, p.budget_id, p.period_start FOR UPDATE OF p;
+    -- Only budgets locked here, in key order, are checked and moved below: one that is made meanwhile covers
+    -- the next call. Without that, its row would be moved unlocked, or missing when the attempt is settled.
+    SELECT coalesce(array_agg(locked.budget_id), '{{}}') INTO locked_ids FROM (
+        SELECT p.budget_id FROM budget_period p
+            JOIN budget b ON b.tenant_id = p.tenant_id AND b.budget_id = p.budget_id
+            WHERE p.tenant_id = ANY (tenant_ids) AND b.removed_at IS NULL
+                AND p.period_start = budget_period_start(b.period, b.time_zone, now_at)
+                AND (b.project_id IS NULL OR b.project_id = ANY (project_ids))
+                AND (b.api_key_id IS NULL OR b.api_key_id = ANY (api_key_ids))
+            ORDER BY p.tenant_id, p.budget_id, p.period_start FOR UPDATE OF p
+    ) locked;
     FOR attempt IN
         SELECT * FROM unnest(tenant_ids, project_ids, api_key_ids, request_ids, attempt_ids, amounts)
             WITH ORDINALITY AS a(tenant_id, project_id, api_key_id, request_id, attempt_id, amount, ordinal)
@@ -173,10 +196,10 @@ BEGIN
     LOOP
         ordinal := attempt.ordinal; outcome := 'held';
         budget_id := NULL; limit_nano_usd := NULL; spent_nano_usd := NULL; reserved_nano_usd := NULL; resets_at := NULL;
-        SELECT coalesce(array_agg(b.budget_id ORDER BY b.budget_id), '{}'),
-               coalesce(array_agg(budget_period_start(b.period, b.time_zone, now_at) ORDER BY b.budget_id), '{}')
+        SELECT coalesce(array_agg(b.budget_id ORDER BY b.budget_id), '{{}}'),
+               coalesce(array_agg(budget_period_start(b.period, b.time_zone, now_at) ORDER BY b.budget_id), '{{}}')
             INTO scope_ids, scope_starts
-            FROM budget b WHERE b.tenant_id = attempt.tenant_id AND b.removed_at IS NULL
+            FROM budget b WHERE b.tenant_id = attempt.tenant_id AND b.budget_id = ANY (locked_ids)
                 AND (b.project_id IS NULL OR b.project_id = attempt.project_id)
                 AND (b.api_key_id IS NULL OR b.api_key_id = attempt.api_key_id);
         SELECT CASE WHEN p.spent_nano_usd + attempt.amount > b.limit_nano_usd THEN 'exceeded' ELSE 'contended' END,
@@ -186,14 +209,20 @@ BEGIN
             FROM unnest(scope_ids, scope_starts) AS s(id, starts)
             JOIN budget b ON b.tenant_id = attempt.tenant_id AND b.budget_id = s.id
             JOIN budget_period p ON p.tenant_id = attempt.tenant_id AND p.budget_id = s.id AND p.period_start = s.starts
-            WHERE p.spent_nano_usd + p.reserved_nano_usd + attempt.amount > b.limit_nano_usd
+            WHERE attempt.amount > 0 AND p.spent_nano_usd + p.reserved_nano_usd + attempt.amount > b.limit_nano_usd
             ORDER BY (p.spent_nano_usd + attempt.amount > b.limit_nano_usd) DESC, b.limit_nano_usd LIMIT 1;
-        IF NOT FOUND THEN
+        IF FOUND THEN
+            -- What fills the budget may be this very attempt, reserved before and asked for again.
+            IF EXISTS (SELECT FROM reservation r
+                       WHERE r.tenant_id = attempt.tenant_id AND r.attempt_id = attempt.attempt_id) THEN
+                outcome := 'held';
+            END IF;
+        ELSE
             outcome := 'held';
             INSERT INTO reservation (tenant_id, attempt_id, request_id, process_id, amount_nano_usd, budget_ids, period_starts)
                 VALUES (attempt.tenant_id, attempt.attempt_id, attempt.request_id, holder, attempt.amount, scope_ids, scope_starts)
                 ON CONFLICT DO NOTHING;
-            IF FOUND THEN
+            IF FOUND AND attempt.amount > 0 AND cardinality(scope_ids) > 0 THEN
                 UPDATE budget_period p SET reserved_nano_usd = p.reserved_nano_usd + attempt.amount
                     FROM unnest(scope_ids, scope_starts) AS s(id, starts)
                     WHERE p.tenant_id = attempt.tenant_id AND p.budget_id = s.id AND p.period_start = s.starts;
@@ -205,10 +234,11 @@ END
 $$;
 """
 
-# An attempt leaves 'held' once; whoever comes second moves nothing.
-SETTLE = """
+# An attempt leaves 'held' once; whoever comes second moves nothing. A charge that arrives after a release
+# is still spent, for it was: the caller counts each record once.
+SETTLE = f"""
 CREATE FUNCTION settle_attempts(tenant_ids uuid[], attempt_ids uuid[], charges bigint[]) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER {BY_INDEX} AS $$
 DECLARE
     moved bigint;
 BEGIN
@@ -221,13 +251,18 @@ BEGIN
             FROM reservation r CROSS JOIN LATERAL unnest(r.budget_ids, r.period_starts) AS s(id, starts)
             WHERE (r.tenant_id, r.attempt_id) IN (SELECT * FROM unnest(tenant_ids, attempt_ids)))
         ORDER BY p.tenant_id, p.budget_id, p.period_start FOR UPDATE;
-    WITH settled AS (
-        UPDATE reservation r SET state = CASE WHEN c.charge = 0 THEN 'released' ELSE 'settled' END
+    WITH due AS (
+        SELECT r.tenant_id, r.attempt_id, r.budget_ids, r.period_starts, c.charge,
+               CASE WHEN r.state = 'released' THEN 0 ELSE r.amount_nano_usd END AS freed
             FROM unnest(tenant_ids, attempt_ids, charges) AS c(tenant_id, attempt_id, charge)
-            WHERE r.tenant_id = c.tenant_id AND r.attempt_id = c.attempt_id AND r.state IN ('held', 'orphaned')
-            RETURNING r.tenant_id, r.budget_ids, r.period_starts, r.amount_nano_usd, c.charge
+            JOIN reservation r ON r.tenant_id = c.tenant_id AND r.attempt_id = c.attempt_id
+            WHERE r.state IN ('held', 'orphaned') OR (r.state = 'released' AND c.charge > 0)
+    ), settled AS (
+        UPDATE reservation r SET state = CASE WHEN d.charge = 0 THEN 'released' ELSE 'settled' END
+            FROM due d WHERE r.tenant_id = d.tenant_id AND r.attempt_id = d.attempt_id
+            RETURNING d.tenant_id, d.budget_ids, d.period_starts, d.freed, d.charge
     ), moves AS (
-        SELECT t.tenant_id, s.id, s.starts, sum(t.amount_nano_usd)::bigint AS freed, sum(t.charge)::bigint AS charged
+        SELECT t.tenant_id, s.id, s.starts, sum(t.freed)::bigint AS freed, sum(t.charge)::bigint AS charged
             FROM settled t CROSS JOIN LATERAL unnest(t.budget_ids, t.period_starts) AS s(id, starts)
             GROUP BY 1, 2, 3
     ), applied AS (

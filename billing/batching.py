@@ -1,0 +1,74 @@
+"""Natural micro-batches: send at once when nothing is in flight, else gather until the answer is back.
+
+Used by `CommitMeter`, one for each kind of statement. An idle gateway pays no waiting time and a busy
+one pays for few statements. Invariant: every submitted item gets exactly one answer or error.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from billing.errors import BillingError, MeterUnavailable
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+class Batcher(Generic[Item, Answer]):
+    """Groups items of one kind. `send` answers for each item in order, or raises for all of them."""
+
+    def __init__(
+        self,
+        send: Callable[[Sequence[Item]], Awaitable[Sequence[Answer | BillingError]]],
+        *,
+        batch_max: int,
+        queue_max: int,
+    ) -> None:
+        self._send = send
+        self._batch_max = batch_max
+        self._queue_max = queue_max
+        self._queue: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
+        self._sender: asyncio.Task[None] | None = None
+
+    def submit(self, item: Item) -> asyncio.Future[Answer]:
+        """Queue an item; the future holds its answer. Raises MeterUnavailable when the queue is full."""
+        if len(self._queue) >= self._queue_max:
+            raise MeterUnavailable(
+                f"{self._queue_max:,} requests wait for the database already. Retry shortly; nothing was charged."
+            )
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+        self._queue.append((item, future))
+        if self._sender is None:
+            self._sender = loop.create_task(self._run())
+        return future
+
+    async def drain(self) -> None:
+        """Wait until everything that was submitted is answered."""
+        while self._sender is not None:
+            await asyncio.wait([self._sender])
+
+    async def _run(self) -> None:
+        try:
+            while self._queue:
+                size = min(len(self._queue), self._batch_max)
+                await self._send_batch([self._queue.popleft() for _ in range(size)])
+        finally:
+            self._sender = None
+
+    async def _send_batch(self, batch: Sequence[tuple[Item, asyncio.Future[Answer]]]) -> None:
+        try:
+            answers = await self._send([item for item, _ in batch])
+        except Exception as error:  # a worker loop: whatever it was, nobody may be left waiting
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for (_, future), answer in zip(batch, answers, strict=True):
+            if future.done():
+                continue
+            if isinstance(answer, BillingError):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)

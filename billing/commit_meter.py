@@ -1,0 +1,197 @@
+"""The meter in `commit` mode: every step is a committed batch in PostgreSQL.
+
+One for each process, built by `app/main.py`, called by the pipeline through the seam `Meter`. Invariant:
+when `reserve` returns, the amount is held and committed; when `settle` returns, the record is written or
+kept as a dead letter. Whatever the database does, nothing is admitted on a guess.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
+from uuid import UUID
+
+import structlog
+
+from billing.batching import Batcher
+from billing.budget_repository import find_budget_name
+from billing.budgets import budget_contended, budget_used_up
+from billing.delivery import Delivery, RowRefused
+from billing.errors import BudgetContended, BudgetUsedUp, MeterUnavailable, RateLimited
+from billing.meter import Admission, AdmissionRequest, BudgetFacts, Reservation
+from billing.meter_repository import (
+    AdmissionRow,
+    Connection,
+    ReservationRow,
+    admit_batch,
+    keep_dead_letter,
+    release_batch,
+    reserve_batch,
+    settle_batch,
+)
+from billing.records import RequestRecord
+from tenants import Database
+
+BATCH_MAX: Final = 64
+QUEUE_MAX: Final = 10_000
+STATEMENT_TIMEOUT_S: Final = 5
+RETRY_AFTER_S_MAX: Final = 2
+Answer = TypeVar("Answer")
+log = structlog.get_logger(__name__)
+
+
+class CommitMeter:
+    """Implements `Meter`. `on_dead_letter` is called with tenant, request and reason, to alert."""
+
+    def __init__(
+        self,
+        database: Database,
+        process_id: UUID,
+        *,
+        on_dead_letter: Callable[[UUID, UUID, str], None] = lambda tenant_id, request_id, reason: None,
+        batch_max: int = BATCH_MAX,
+        queue_max: int = QUEUE_MAX,
+        timeout_s: int = STATEMENT_TIMEOUT_S,
+    ) -> None:
+        self._database = database
+        self._process_id = process_id
+        self._on_dead_letter = on_dead_letter
+        self._delivery = Delivery(database, timeout_s=timeout_s)
+        self._admissions = Batcher(self._admit_all, batch_max=batch_max, queue_max=queue_max)
+        self._reservations = Batcher(self._reserve_all, batch_max=batch_max, queue_max=queue_max)
+        self._releases = Batcher(self._release_all, batch_max=batch_max, queue_max=queue_max)
+        self._settlements = Batcher(self._settle_all, batch_max=batch_max, queue_max=queue_max)
+
+    async def admit(self, request: AdmissionRequest) -> Admission:
+        """Take one request off the rate. Raises RateLimited or MeterUnavailable.
+
+        A budget that is used up does not refuse here: models that cost nothing may still answer.
+        """
+        row = await self._admissions.submit(request)
+        if not row.is_admitted:
+            raise RateLimited(
+                requests_per_minute=request.requests_per_minute,
+                retry_after_ms=row.retry_after_ms,
+                reset_ms=row.reset_ms,
+            )
+        return Admission(
+            rate_limit=request.requests_per_minute,
+            rate_remaining=row.remaining,
+            rate_reset_ms=row.reset_ms,
+            headroom_nano_usd=row.headroom_nano_usd,
+            unspent_nano_usd=row.unspent_nano_usd,
+        )
+
+    async def reserve(self, reservation: Reservation) -> None:
+        """Hold an attempt's bound in every budget that covers it, or in none; committed on return.
+
+        Raises BudgetUsedUp, BudgetContended or MeterUnavailable; then, and when cancelled, nothing stays held.
+        """
+        future = self._reservations.submit(reservation)
+        try:
+            row = await asyncio.shield(future)
+        except (asyncio.CancelledError, MeterUnavailable):
+            # It may be held all the same, or be held in a moment.
+            future.add_done_callback(lambda done: self._release_unheard(reservation, done))
+            raise
+        if row.outcome != "held":
+            raise await self._budget_error(reservation, row)
+
+    async def release(self, tenant_id: UUID, attempt_id: UUID) -> None:
+        """Return an attempt that cost nothing. Idempotent. Raises MeterUnavailable; settling returns it too."""
+        await asyncio.shield(self._releases.submit((tenant_id, attempt_id)))
+
+    async def settle(self, record: RequestRecord) -> None:
+        """Write the record and move its money; committed on return, counted once however often it is called.
+
+        A record that the database refuses is kept as a dead letter, its reservations stay held. Raises
+        MeterUnavailable when the database is away: call again.
+        """
+        await asyncio.shield(self._settlements.submit(record))
+
+    async def close(self) -> None:
+        """Wait for everything that is in flight; call it when no request runs any more."""
+        for batcher in (self._admissions, self._reservations, self._settlements, self._releases):
+            await batcher.drain()
+
+    async def _admit_all(self, requests: Sequence[AdmissionRequest]) -> Sequence[AdmissionRow | MeterUnavailable]:
+        return [_heard(answer) for answer in await self._delivery.send_each(admit_batch, requests)]
+
+    async def _reserve_all(self, reservations: Sequence[Reservation]) -> Sequence[ReservationRow | MeterUnavailable]:
+        async def reserve(connection: Connection, batch: Sequence[Reservation]) -> Sequence[ReservationRow]:
+            return await reserve_batch(connection, self._process_id, batch)
+
+        return [_heard(answer) for answer in await self._delivery.send_each(reserve, reservations)]
+
+    async def _release_all(self, attempts: Sequence[tuple[UUID, UUID]]) -> Sequence[MeterUnavailable | None]:
+        async def release(connection: Connection, batch: Sequence[tuple[UUID, UUID]]) -> Sequence[None]:
+            await release_batch(connection, batch)
+            return [None] * len(batch)
+
+        return [_heard(answer) for answer in await self._delivery.send_each(release, attempts)]
+
+    async def _settle_all(self, records: Sequence[RequestRecord]) -> Sequence[MeterUnavailable | None]:
+        async def settle(connection: Connection, batch: Sequence[RequestRecord]) -> Sequence[None]:
+            await settle_batch(connection, self._process_id, batch)
+            return [None] * len(batch)
+
+        answers: list[MeterUnavailable | None] = []
+        for record, answer in zip(records, await self._delivery.send_each(settle, records), strict=True):
+            answers.append(await self._bury(record, answer) if isinstance(answer, RowRefused) else answer)
+        return answers
+
+    async def _bury(self, record: RequestRecord, refusal: RowRefused) -> MeterUnavailable | None:
+        async def keep(connection: Connection, letters: Sequence[RequestRecord]) -> Sequence[None]:
+            await keep_dead_letter(connection, letters[0], str(refusal))
+            return [None]
+
+        try:
+            await self._delivery.send(keep, [record])
+        except (RowRefused, MeterUnavailable) as error:
+            return MeterUnavailable(f"A record was refused and could not be kept as a dead letter. {error}")
+        log.error(
+            "record_refused",
+            tenant_id=str(record.tenant_id),
+            request_id=str(record.request_id),
+            reason=str(refusal),
+        )
+        self._on_dead_letter(record.tenant_id, record.request_id, str(refusal))
+        return None
+
+    async def _budget_error(
+        self, reservation: Reservation, row: ReservationRow
+    ) -> BudgetUsedUp | BudgetContended | MeterUnavailable:
+        assert row.budget_id is not None, "a refusal names its budget"
+        async with self._database.tenant(reservation.tenant_id) as session:
+            named = await find_budget_name(session, reservation.tenant_id, row.budget_id)
+        assert named is not None, "budgets are marked as removed and never deleted"
+        scope, scope_name, period = named
+        facts = BudgetFacts(
+            scope=scope,
+            scope_name=scope_name,
+            period=period,
+            limit_nano_usd=row.limit_nano_usd or 0,
+            spent_nano_usd=row.spent_nano_usd or 0,
+            reserved_nano_usd=row.reserved_nano_usd or 0,
+            resets_at=row.resets_at,
+        )
+        if row.outcome == "exceeded":
+            return budget_used_up(facts, reservation.amount_nano_usd)
+        # The attempt's id is random: callers that collided do not come back together.
+        retry_after_s = 1 + reservation.attempt_id.int % RETRY_AFTER_S_MAX
+        return budget_contended(facts, reservation.amount_nano_usd, retry_after_s=retry_after_s)
+
+    def _release_unheard(self, reservation: Reservation, reserved: asyncio.Future[ReservationRow]) -> None:
+        if not reserved.cancelled() and reserved.exception() is None and reserved.result().outcome != "held":
+            return
+        try:
+            released = self._releases.submit((reservation.tenant_id, reservation.attempt_id))
+        except MeterUnavailable:
+            return
+        released.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
+def _heard(answer: Answer | RowRefused | MeterUnavailable) -> Answer | MeterUnavailable:
+    """For a step that must be certain, a refused row is as good as no answer."""
+    if isinstance(answer, RowRefused):
+        return MeterUnavailable(f"{answer} Nothing was charged.")
+    return answer

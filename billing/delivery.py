@@ -1,0 +1,99 @@
+"""How a batch reaches PostgreSQL: a time limit, retries of deadlocks, and one by one after a refusal.
+
+Used by `CommitMeter`. Invariant: an error says whose fault it is; the rows' (`RowRefused`, sending again
+is useless) or the server's (`MeterUnavailable`, sending again is right).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeVar
+
+import asyncpg
+
+from billing.errors import MeterUnavailable
+from billing.meter_repository import Connection
+from tenants import Database
+
+# Batches of several processes may deadlock over one hot tenant's rows; PostgreSQL ends one of them.
+RETRIES_MAX: Final = 3
+ROLLED_BACK_CLASS: Final = "40"
+# The SQLSTATE classes that speak of our rows: data, integrity, limits, raised by our functions.
+# https://www.postgresql.org/docs/18/errcodes-appendix.html, read 2026-11-24
+REFUSED_CLASSES: Final = frozenset({"22", "23", "54", "P0"})
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+Statement = Callable[[Connection, Sequence[Item]], Awaitable[Sequence[Answer]]]
+
+
+class RowRefused(Exception):
+    """The database refuses these rows. The message names the error's code and never quotes a value."""
+
+
+class _RolledBack(Exception):
+    """A deadlock or a serialization failure: the same batch may pass now."""
+
+
+class Delivery:
+    """Sends batches over the pool of `signalbox_meter`."""
+
+    def __init__(self, database: Database, *, timeout_s: int) -> None:
+        self._database = database
+        self._timeout_s = timeout_s
+
+    async def send(self, statement: Statement[Item, Answer], items: Sequence[Item]) -> Sequence[Answer]:
+        """Run a statement for a batch. Raises RowRefused or MeterUnavailable."""
+        for _ in range(RETRIES_MAX):
+            try:
+                return await self._try(statement, items)
+            except _RolledBack:
+                continue
+        raise MeterUnavailable(f"The database rolled a batch back {RETRIES_MAX} times. Nothing was charged; retry.")
+
+    async def send_each(
+        self, statement: Statement[Item, Answer], items: Sequence[Item]
+    ) -> Sequence[Answer | RowRefused | MeterUnavailable]:
+        """Run a statement for a batch; when it is refused, for each item alone, so that a bad row fails by itself."""
+        try:
+            return await self.send(statement, items)
+        except RowRefused as refusal:
+            if len(items) == 1:
+                return [refusal]
+        answers: list[Answer | RowRefused | MeterUnavailable] = []
+        for item in items:
+            try:
+                answers += await self.send(statement, [item])
+            except (RowRefused, MeterUnavailable) as error:
+                answers.append(error)
+        return answers
+
+    async def _try(self, statement: Statement[Item, Answer], items: Sequence[Item]) -> Sequence[Answer]:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                pool = await self._database.meter_pool()
+                async with pool.acquire() as connection:
+                    return await statement(connection, items)
+        except asyncpg.PostgresError as error:
+            raise _translated(error) from error
+        except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            # Parameters that cannot be encoded are an InterfaceError too, and a ValueError.
+            if isinstance(error, ValueError):
+                raise RowRefused(f"The row cannot be sent: {type(error).__name__}.") from error
+            raise _unavailable(error) from error
+        except (ValueError, TypeError, OverflowError) as error:
+            raise RowRefused(f"The row cannot be written: {type(error).__name__}.") from error
+
+
+def _translated(error: asyncpg.PostgresError) -> Exception:
+    sqlstate = str(error.sqlstate or "")
+    if sqlstate[:2] == ROLLED_BACK_CLASS:
+        return _RolledBack(sqlstate)
+    if sqlstate[:2] in REFUSED_CLASSES:
+        return RowRefused(f"The database refuses the row: {type(error).__name__} ({sqlstate}).")
+    return _unavailable(error)
+
+
+def _unavailable(error: BaseException) -> MeterUnavailable:
+    return MeterUnavailable(
+        f"The database did not take a batch in time ({type(error).__name__}). Nothing was charged; retry shortly."
+    )

@@ -1,0 +1,79 @@
+"""Plans by tenant and the price book in memory, for the request path.
+
+`drop` is given to the change feed of `tenants`, which calls it within a second of a change. Invariant:
+nothing that was read before a change is kept after its announcement.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from billing.errors import PlanUnknown
+from billing.plan import Plan
+from billing.plan_repository import find_plan_of
+from billing.price_book import PriceBook, load_price_book
+from tenants import EVERYONE, PLATFORM_TENANT_ID, Database
+
+PLANS_MAX: Final = 10_000
+
+
+class BillingSnapshot:
+    """A bounded cache over the snapshot role."""
+
+    def __init__(
+        self, database: Database, *, plans_max: int = PLANS_MAX, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._database = database
+        self._plans_max = plans_max
+        self._now = now
+        self._plans: OrderedDict[UUID, Plan] = OrderedDict()
+        self._book: PriceBook | None = None
+        self._book_lock = asyncio.Lock()
+        self._drops = 0
+
+    async def plan(self, tenant_id: UUID) -> Plan:
+        """The tenant's plan. Raises PlanUnknown when no plans were seeded."""
+        plan = self._plans.get(tenant_id)
+        if plan is not None:
+            self._plans.move_to_end(tenant_id)
+            return plan
+        drops = self._drops
+        async with self._database.snapshot() as session:
+            plan = await find_plan_of(session, tenant_id)
+        if plan is None:
+            raise PlanUnknown("No plans are stored. Run `signalbox migrate`, which seeds them.")
+        # A change announced during the read may be missing from it: use it once, keep it not.
+        if drops == self._drops:
+            self._plans[tenant_id] = plan
+            if len(self._plans) > self._plans_max:
+                self._plans.popitem(last=False)
+        return plan
+
+    async def price_book(self) -> PriceBook:
+        """The prices in force; read once by whoever asks first, the others wait for that reading."""
+        if (book := self._valid_book()) is not None:
+            return book
+        async with self._book_lock:
+            if (book := self._valid_book()) is not None:
+                return book
+            drops = self._drops
+            book = await load_price_book(self._database, self._now())
+            if drops == self._drops:
+                self._book = book
+            return book
+
+    def drop(self, tenant_id: UUID) -> None:
+        """Forget what a change may have touched: one tenant, or everything for the zero and the platform's id."""
+        self._drops += 1
+        if tenant_id in (EVERYONE, PLATFORM_TENANT_ID):
+            self._plans.clear()
+            self._book = None
+        else:
+            self._plans.pop(tenant_id, None)
+
+    def _valid_book(self) -> PriceBook | None:
+        book = self._book
+        return book if book is not None and book.is_valid(self._now()) else None
