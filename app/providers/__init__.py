@@ -1,0 +1,59 @@
+"""How providers are reached and spoken to: vendors, dialects, the pinned client and the catalogue."""
+
+from app.providers.addresses import AllowList, check_address
+from app.providers.dialects import DIALECTS, Answer, Cost, Dialect, StreamReader
+from app.providers.dialects.openai import ChatBody, decode_chat, read_facts
+from app.providers.errors import (
+    AddressNotAllowed,
+    AllowListInvalid,
+    AnswerMalformed,
+    AnswerTooLarge,
+    BodyInvalid,
+    ConnectFailed,
+    ConnectionLost,
+    FailureKind,
+    ProviderError,
+    StreamCut,
+    UpstreamError,
+    UpstreamRefused,
+    UpstreamTimeout,
+    VendorUnknown,
+)
+from app.providers.transport import Timeouts, Transport, UpstreamCall, UpstreamResponse
+from app.providers.vendors import VENDORS, Vendor, endpoint_url, request_headers, vendor_of
+
+__all__ = [
+    "DIALECTS",
+    "VENDORS",
+    "AddressNotAllowed",
+    "AllowList",
+    "AllowListInvalid",
+    "Answer",
+    "AnswerMalformed",
+    "AnswerTooLarge",
+    "BodyInvalid",
+    "ChatBody",
+    "ConnectFailed",
+    "ConnectionLost",
+    "Cost",
+    "Dialect",
+    "FailureKind",
+    "ProviderError",
+    "StreamCut",
+    "StreamReader",
+    "Timeouts",
+    "Transport",
+    "UpstreamCall",
+    "UpstreamError",
+    "UpstreamRefused",
+    "UpstreamResponse",
+    "UpstreamTimeout",
+    "Vendor",
+    "VendorUnknown",
+    "check_address",
+    "decode_chat",
+    "endpoint_url",
+    "read_facts",
+    "request_headers",
+    "vendor_of",
+]

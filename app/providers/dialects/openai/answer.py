@@ -1,0 +1,190 @@
+"""What OpenAI-shaped vendors answer, whole: its facts, its errors, and our cost written into it. Pure."""
+
+import re
+from typing import Final
+
+import msgspec
+
+from app.providers.dialects.values import Answer, Cost, usd
+from app.providers.errors import AnswerMalformed, FailureKind, UpstreamRefused
+from billing import Usage
+
+NULL: Final = msgspec.Raw(b"null")
+# A count beyond this is a mistake or a lie; it also keeps every product inside 64 bits.
+TOKENS_MAX: Final = 100_000_000
+_IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
+
+
+class _InputDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+
+
+class _OutputDetails(msgspec.Struct):
+    reasoning_tokens: int | None = None
+
+
+class UsageShape(msgspec.Struct):
+    """The `usage` object of vendors that speak OpenAI's dialect."""
+
+    prompt_tokens: int
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: _InputDetails | None = None
+    completion_tokens_details: _OutputDetails | None = None
+    prompt_cache_hit_tokens: int | None = None  # DeepSeek's place for cached tokens
+
+
+class _Message(msgspec.Struct):
+    content: msgspec.Raw = msgspec.Raw(b"")
+    tool_calls: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Choice(msgspec.Struct):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Whole(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    id: str | None = None
+    model: str | None = None
+    usage: msgspec.Raw = NULL
+    error: msgspec.Raw = NULL
+
+
+class _Error(msgspec.Struct):
+    code: str | int | None = None
+    type: str | None = None
+    param: str | None = None
+    message: str | None = None
+
+
+class _ErrorBody(msgspec.Struct):
+    error: _Error
+
+
+# Read top-down, first match wins: (status or None for any, words in code, type or message, kind).
+_ERROR_ROWS: Final[tuple[tuple[int | None, tuple[str, ...], FailureKind], ...]] = (
+    (None, ("context_length", "maximum context", "context window", "prompt is too long"), FailureKind.CONTEXT_EXCEEDED),
+    (None, ("content_filter", "content_policy", "content policy", "safety system"), FailureKind.CONTENT_REFUSED),
+    (None, ("insufficient_quota", "insufficient balance", "billing_hard_limit"), FailureKind.OUT_OF_CREDIT),
+    (None, ("invalid_api_key", "invalid api key"), FailureKind.AUTH),
+    (None, ("rate_limit",), FailureKind.RATE_LIMITED),
+    (None, ("overloaded",), FailureKind.OVERLOADED),
+    (401, (), FailureKind.AUTH),
+    (402, (), FailureKind.OUT_OF_CREDIT),
+    (403, (), FailureKind.AUTH),
+    (404, (), FailureKind.MODEL_NOT_FOUND),
+    (408, (), FailureKind.TIMEOUT),
+    (413, (), FailureKind.CONTEXT_EXCEEDED),
+    (429, (), FailureKind.RATE_LIMITED),
+    (498, (), FailureKind.OVERLOADED),  # Groq's flex capacity
+    (503, (), FailureKind.OVERLOADED),
+    (504, (), FailureKind.TIMEOUT),
+    (529, (), FailureKind.OVERLOADED),
+)
+
+
+def decode_answer(raw: bytes) -> Answer:
+    """Read a whole answer. Raises AnswerMalformed, or UpstreamRefused for an error inside a 200."""
+    try:
+        whole = msgspec.json.decode(raw, type=_Whole)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise AnswerMalformed("The provider's answer is not a chat completion.") from None
+    if whole.error != NULL:
+        raise decode_error(200, raw)
+    if not whole.choices:
+        raise AnswerMalformed("The provider's answer holds no choice.")
+    messages = [choice.message for choice in whole.choices]
+    return Answer(
+        usage=decode_usage(whole.usage),
+        finish_reason=whole.choices[0].finish_reason,
+        response_id=whole.id,
+        model=whole.model,
+        output_bytes=sum(len(text) for message in messages for text in (message.content, message.tool_calls)),
+    )
+
+
+def decode_error(status: int, raw: bytes) -> UpstreamRefused:
+    """Read a provider's error by its status and its short words; its prose is looked at and never kept."""
+    error = _error_of(raw)
+    words = " ".join(str(word) for word in (error.code, error.type, error.message) if word).lower()
+    code = error.code if isinstance(error.code, str) else error.type
+    return UpstreamRefused(_kind(status, words), status, code=_identifier(code), param=_identifier(error.param))
+
+
+def decode_usage(raw: msgspec.Raw | bytes) -> Usage | None:
+    """Read a `usage` object; None when it is absent or makes no sense. Parts are put inside their parent."""
+    try:
+        shape = msgspec.json.decode(raw, type=UsageShape | None)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    if shape is None:
+        return None
+    details = shape.prompt_tokens_details or _InputDetails()
+    reasoning = (shape.completion_tokens_details and shape.completion_tokens_details.reasoning_tokens) or 0
+    output = shape.completion_tokens or 0
+    # xAI counts reasoning beside the completion: then only the total tells.
+    if reasoning and shape.total_tokens == shape.prompt_tokens + output + reasoning:
+        output += reasoning
+    cache_read = details.cached_tokens or shape.prompt_cache_hit_tokens or 0
+    cache_creation = details.cache_write_tokens or 0
+    if not all(0 <= count <= TOKENS_MAX for count in (shape.prompt_tokens, output, reasoning, cache_read)):
+        return None
+    cache_read = min(cache_read, shape.prompt_tokens)
+    return Usage(
+        input_tokens=shape.prompt_tokens,
+        output_tokens=output,
+        cache_read_input_tokens=cache_read,
+        cache_creation_input_tokens=min(max(cache_creation, 0), shape.prompt_tokens - cache_read),
+        reasoning_output_tokens=min(reasoning, output),
+    )
+
+
+def with_cost(raw: bytes, usage: Usage, cost: Cost) -> bytes:
+    """Write the amounts into an answer's or a chunk's `usage`, making one of our own if the provider sent none."""
+    fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    given = msgspec.json.decode(fields.get("usage", b"null"), type=dict[str, msgspec.Raw] | None)
+    counts = given or encode_usage(usage)
+    # A vendor's own `cost` is what it charges, not what this caller is billed.
+    counts.pop("cost", None)
+    if cost.billed_nano_usd is not None:
+        counts["cost"] = msgspec.Raw(usd(cost.billed_nano_usd))
+    if cost.saved_nano_usd is not None:
+        counts["saved"] = msgspec.Raw(usd(cost.saved_nano_usd))
+    fields["usage"] = msgspec.Raw(msgspec.json.encode(counts))
+    return msgspec.json.encode(fields)
+
+
+def encode_usage(usage: Usage) -> dict[str, msgspec.Raw]:
+    """Write our counts in OpenAI's names."""
+    counts = {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+    }
+    return {name: msgspec.Raw(b"%d" % count) for name, count in counts.items()}
+
+
+def _error_of(raw: bytes) -> _Error:
+    try:
+        return msgspec.json.decode(raw, type=_ErrorBody).error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        # Mistral and others put the same fields on the top level.
+        return msgspec.json.decode(raw, type=_Error)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _Error()
+
+
+def _kind(status: int, words: str) -> FailureKind:
+    for row_status, needles, kind in _ERROR_ROWS:
+        if any(needle in words for needle in needles) if needles else status == row_status:
+            return kind
+    return FailureKind.INVALID if 400 <= status < 500 else FailureKind.SERVER
+
+
+def _identifier(text: str | None) -> str | None:
+    return text if text and _IDENTIFIER.fullmatch(text) else None
