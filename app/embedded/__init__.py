@@ -1,5 +1,7 @@
 """The program's own PostgreSQL, for when no SIGNALBOX_DATABASE_URL is given."""
 
-from app.embedded.postgres import EmbeddedPostgres, EmbeddedPostgresFailed
+from app.embedded.errors import EmbeddedError, EmbeddedPostgresFailed, HomeUnusable
+from app.embedded.postgres import EmbeddedPostgres
+from app.embedded.supervisor import keep_running
 
-__all__ = ["EmbeddedPostgres", "EmbeddedPostgresFailed"]
+__all__ = ["EmbeddedError", "EmbeddedPostgres", "EmbeddedPostgresFailed", "HomeUnusable", "keep_running"]
