@@ -48,7 +48,7 @@ SELECT p.polname AS name, p.polrelid::regclass::text AS table_name, p.polcmd::te
 FROM pg_policy p ORDER BY 2, 1
 """
 
-# `columns` and `target_columns` in the key's own order.
+# `columns` and `target_columns` in the key's own order. What partitions inherit is not listed again.
 KEYS = """
 SELECT c.conrelid::regclass::text AS table_name, c.conname AS name, c.contype::text AS kind,
        c.confrelid::regclass::text AS target,
@@ -56,7 +56,8 @@ SELECT c.conrelid::regclass::text AS table_name, c.conname AS name, c.contype::t
              JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number ORDER BY k.place) AS columns,
        ARRAY(SELECT a.attname FROM unnest(c.confkey) WITH ORDINALITY k(number, place)
              JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.number ORDER BY k.place) AS target_columns
-FROM pg_constraint c WHERE c.connamespace = 'public'::regnamespace AND c.contype IN ('p', 'u', 'f') ORDER BY 1, 2
+FROM pg_constraint c WHERE c.connamespace = 'public'::regnamespace AND c.contype IN ('p', 'u', 'f')
+    AND c.conparentid = 0 ORDER BY 1, 2
 """
 
 UNIQUE_INDEXES = """
@@ -67,9 +68,10 @@ WHERE i.indisunique AND c.relnamespace = 'public'::regnamespace ORDER BY 1, 2
 """
 
 COLUMNS = """
-SELECT a.attname AS name, format_type(a.atttypid, NULL) AS type, a.attnotnull AS is_required,
-       a.atthasdef AS has_default
-FROM pg_attribute a WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
+SELECT c.relname AS table_name, a.attname AS name, format_type(a.atttypid, NULL) AS type,
+       a.attnotnull AS is_required, a.atthasdef AS has_default
+FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') ORDER BY c.relname, a.attnum
 """
 
 ROLES = """
@@ -100,11 +102,10 @@ async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
         await connection.close()
 
 
-async def tenant_tables(connection: asyncpg.Connection, *, with_partitions: bool = False) -> list[str]:
+async def tenant_tables(connection: asyncpg.Connection) -> list[str]:
     """The tables that hold rows of tenants; a partition's rows are reached through its parent."""
     rows = await connection.fetch(TABLES)
-    tables = (row for row in rows if row["has_tenant"] and row["kind"] in "rp")
-    return [row["name"] for row in tables if with_partitions or not row["is_partition"]]
+    return [row["name"] for row in rows if row["has_tenant"] and row["kind"] in "rp" and not row["is_partition"]]
 
 
 async def keys(connection: asyncpg.Connection, kind: str) -> list[Key]:

@@ -43,7 +43,7 @@ async def test_other_policies_belong_to_one_cross_tenant_role_each(catalog: asyn
 
 
 async def test_tenant_id_leads_every_key_and_every_unique_index(catalog: asyncpg.Connection) -> None:
-    tables = set(await tenant_tables(catalog, with_partitions=True))
+    tables = set(await tenant_tables(catalog))
     primary = {key.table: key.columns for key in await keys(catalog, "p")}
     assert not [table for table in tables if primary.get(table, ("",))[0] != "tenant_id"]
     indexes = await catalog.fetch(UNIQUE_INDEXES)
@@ -51,7 +51,7 @@ async def test_tenant_id_leads_every_key_and_every_unique_index(catalog: asyncpg
 
 
 async def test_no_foreign_key_points_to_another_tenants_row(catalog: asyncpg.Connection) -> None:
-    tables = set(await tenant_tables(catalog, with_partitions=True))
+    tables = set(await tenant_tables(catalog))
     for key in await keys(catalog, "f"):
         if key.table in tables and key.target in tables:
             assert key.columns[0] == key.target_columns[0] == "tenant_id", f"{key.table}.{key.name}"
