@@ -135,6 +135,8 @@ GRANT SELECT (tenant_id, name, version, document, is_active) ON routing_policy T
 
 GRANT SELECT, INSERT ON tenant TO signalbox_operator;
 GRANT UPDATE (name, status) ON tenant TO signalbox_operator;
+-- A new tenant is made in one transaction with its key, its first project and its owner.
+GRANT INSERT ON tenant_key, project, member TO signalbox_operator;
 """
 
 # Signing in starts before the tenant is known: this function, and nothing else, looks across tenants by email.
@@ -147,6 +149,42 @@ AS 'SELECT m.tenant_id, m.member_id, m.password_hash, m.role FROM member m
     WHERE m.email = lower(wanted_email) AND m.disabled_at IS NULL ORDER BY m.created_at LIMIT 20';
 REVOKE ALL ON FUNCTION sign_in_candidates FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION sign_in_candidates TO signalbox_app;
+
+-- Tries to sign in by email, known or not. Reached through the two functions only.
+CREATE TABLE sign_in_attempt (
+    email_hash bytea PRIMARY KEY,
+    attempts integer NOT NULL,
+    window_ends_at timestamptz NOT NULL
+);
+CREATE INDEX sign_in_attempt_window ON sign_in_attempt (window_ends_at);
+
+-- Counts a try before its password is looked at, so that tries at the same moment all count.
+-- Returns NULL when it may go on, else the seconds to wait.
+CREATE FUNCTION count_sign_in_attempt(wanted_email text, attempts_max integer, window_s integer) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
+DECLARE
+    counted sign_in_attempt;
+BEGIN
+    DELETE FROM sign_in_attempt WHERE email_hash IN (
+        SELECT email_hash FROM sign_in_attempt WHERE window_ends_at < now() LIMIT 100 FOR UPDATE SKIP LOCKED);
+    INSERT INTO sign_in_attempt AS a
+        VALUES (sha256(convert_to(lower(wanted_email), 'UTF8')), 1, now() + make_interval(secs => window_s))
+        ON CONFLICT (email_hash) DO UPDATE SET
+            attempts = CASE WHEN a.window_ends_at < now() THEN 1 ELSE a.attempts + 1 END,
+            window_ends_at = CASE WHEN a.window_ends_at < now() THEN excluded.window_ends_at ELSE a.window_ends_at END
+        RETURNING * INTO counted;
+    IF counted.attempts <= attempts_max THEN
+        RETURN NULL;
+    END IF;
+    RETURN ceil(extract(epoch FROM counted.window_ends_at - now()));
+END
+$$;
+CREATE FUNCTION clear_sign_in_attempts(wanted_email text) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp
+AS 'DELETE FROM sign_in_attempt WHERE email_hash = sha256(convert_to(lower(wanted_email), ''UTF8''))';
+REVOKE ALL ON FUNCTION count_sign_in_attempt, clear_sign_in_attempts FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION count_sign_in_attempt, clear_sign_in_attempts TO signalbox_app;
 """
 
 
@@ -158,5 +196,7 @@ def upgrade() -> None:
     for table in ("tenant", "tenant_key", "project", "api_key", "provider_credential", "routing_policy"):
         open_to("signalbox_snapshot", table, command="SELECT")
     open_to("signalbox_operator", "tenant")
+    for table in ("tenant_key", "project", "member"):
+        open_to("signalbox_operator", table, command="INSERT")
     script(GRANTS)
     script(SIGN_IN)
