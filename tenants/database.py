@@ -4,6 +4,7 @@ Every transaction of a tenant starts by telling PostgreSQL whose it is, so row-l
 that tenant's rows and no others. Invariant: no session leaves here without its role's limits.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from enum import StrEnum
@@ -12,8 +13,11 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
+
+from tenants.errors import DatabaseUnavailable
 
 
 class DatabaseRole(StrEnum):
@@ -66,6 +70,14 @@ class Database:
         """One transaction as `signalbox_operator`. The caller records the use in the audit trail in it."""
         async with self._transaction(DatabaseRole.OPERATOR) as session:
             yield session
+
+    async def ping(self, *, timeout_s: float) -> None:
+        """Ask the database for a sign of life. Raises DatabaseUnavailable when none comes in time."""
+        try:
+            async with asyncio.timeout(timeout_s), self.nobody() as session:
+                await session.execute(text("SELECT 1"))
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError) as error:
+            raise DatabaseUnavailable from error
 
     async def meter_pool(self) -> asyncpg.Pool:
         """The bare asyncpg pool of `signalbox_meter`, for the batched statements of the request path."""

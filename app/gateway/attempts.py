@@ -40,11 +40,11 @@ from tenants import Snapshot
 class AttemptLimits:
     """How long and how often the gateway tries; from the settings."""
 
-    attempts_max: int
-    request_deadline_s: float
-    connect_timeout_s: float
-    first_byte_timeout_s: float
-    idle_timeout_s: float
+    attempts_max: int = 3
+    request_deadline_s: float = 600.0
+    connect_timeout_s: float = 5.0
+    first_byte_timeout_s: float = 60.0
+    idle_timeout_s: float = 60.0
 
     def timeouts(self, received_at: float) -> Timeouts:
         """The waits of a call that is sent now, within what the request's deadline leaves."""

@@ -1,0 +1,92 @@
+"""The composition root: builds every part of a gateway process and hands each what it needs.
+
+Nothing else wires (but `app/worker.py`). Read `Gateway` as the list of what one process consists of.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from litestar import Litestar
+from uuid_utils.compat import uuid7
+
+from app.gateway.attempts import AttemptLimits, Attempts
+from app.gateway.pipeline import Pipeline
+from app.gateway.settlement import Settlement
+from app.gateway.tenant_view import TenantViews
+from app.http.openai import OpenAISurface
+from app.http.probes import probe_routes
+from app.providers import AllowList, Transport
+from billing import BillingSnapshot, CommitMeter
+from tenants import Database, Snapshot, Vault, check_master_key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayLimits:
+    """The sizes and times of the request path; from the settings."""
+
+    body_bytes_max: int = 10_000_000
+    attempts: AttemptLimits = AttemptLimits()
+
+
+class Gateway:
+    """The parts of one gateway process, in the order in which they are made."""
+
+    def __init__(
+        self, database: Database, vault: Vault, *, limits: GatewayLimits, upstream_allow: AllowList | None = None
+    ) -> None:
+        self.database = database
+        self.vault = vault
+        self.limits = limits
+        self.process_id: UUID = uuid7()
+        self.snapshot = Snapshot(database, vault)
+        self.billing = BillingSnapshot(database)
+        # What billing caches must be gone before the views that are built from it are asked for again.
+        self.snapshot.subscribe(self.billing.drop)
+        self.views = TenantViews(self.snapshot, self.billing)
+        self.meter = CommitMeter(database, self.process_id)
+        self.settlement = Settlement(self.meter)
+        self.transport = Transport(upstream_allow)
+        self.pipeline = Pipeline(
+            snapshot=self.snapshot,
+            views=self.views,
+            meter=self.meter,
+            attempts=Attempts(
+                meter=self.meter, transport=self.transport, snapshot=self.snapshot, limits=limits.attempts
+            ),
+            settlement=self.settlement,
+        )
+
+    async def start(self) -> None:
+        """Check that the master key is the database's, and begin to hear of changes. Raises MasterKeyWrong."""
+        await check_master_key(self.database, self.vault)
+        await self.snapshot.start()
+
+    async def stop(self) -> None:
+        """Finish what runs: settlements first, then the connections they need."""
+        await self.settlement.drain()
+        await self.meter.close()
+        await self.transport.close()
+        await self.snapshot.stop()
+        await self.database.close()
+
+
+def create_app(gateway: Gateway) -> Litestar:
+    """The application over one gateway: surfaces, console, probes."""
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        await gateway.start()
+        try:
+            yield
+        finally:
+            await gateway.stop()
+
+    surface = OpenAISurface(gateway.pipeline, gateway.database, body_bytes_max=gateway.limits.body_bytes_max)
+    return Litestar(
+        route_handlers=[*surface.routes(), *probe_routes(gateway.database)],
+        lifespan=[lifespan],
+        openapi_config=None,
+    )

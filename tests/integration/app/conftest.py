@@ -1,0 +1,144 @@
+"""A whole gateway for tests: real PostgreSQL, the sandbox as the provider, served over a socket."""
+
+import asyncio
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from uuid import UUID
+
+import aiohttp
+import pytest
+import uvicorn
+
+from app.gateway.attempts import AttemptLimits
+from app.main import Gateway, GatewayLimits, create_app
+from app.routing import load_default_policy
+from app.sandbox import PROVIDER_NAME, SandboxServer, sandbox_prices
+from billing import change_plan, declare_prices, seed_plans
+from tenants import (
+    PLATFORM_TENANT_ID,
+    SYSTEM,
+    Database,
+    Vault,
+    add_credential,
+    create_key,
+    create_platform,
+    create_tenant,
+    publish_policy,
+)
+
+FAST = AttemptLimits(
+    attempts_max=3, request_deadline_s=10, connect_timeout_s=1, first_byte_timeout_s=1, idle_timeout_s=1
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TestTenant:
+    """A tenant with one model key."""
+
+    __test__ = False
+
+    tenant_id: UUID
+    project_id: UUID
+    api_key_id: UUID
+    key: str
+    owner_email: str
+    owner_password: str
+
+
+@dataclass(slots=True)
+class World:
+    """Everything that runs: two tenants, the gateway, the sandbox."""
+
+    base_url: str
+    gateway: Gateway
+    sandbox: SandboxServer
+    client: aiohttp.ClientSession
+    acme: TestTenant
+    umbrella: TestTenant
+
+    @property
+    def database(self) -> Database:
+        return self.gateway.database
+
+    async def chat(
+        self, text: str = "Hello", *, key: str | None = None, headers: dict[str, str] | None = None, **body: object
+    ) -> aiohttp.ClientResponse:
+        """Send one chat request; the response is read."""
+        response = await self.client.post(
+            f"{self.base_url}/v1/chat/completions",
+            json={"model": "auto", "messages": [{"role": "user", "content": text}], **body},
+            headers={"authorization": f"Bearer {key or self.acme.key}", **(headers or {})},
+        )
+        await response.read()
+        return response
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[SandboxServer]:
+    async with SandboxServer(time_scale=0.1) as server:
+        yield server
+
+
+@pytest.fixture
+async def world(database: Database, sandbox: SandboxServer) -> AsyncIterator[World]:
+    vault = Vault(secrets.token_bytes(32), "test")
+    await prepare_platform(database, vault, sandbox)
+    acme = await make_tenant(database, vault, "Acme")
+    umbrella = await make_tenant(database, vault, "Umbrella")
+    gateway = Gateway(database, vault, limits=GatewayLimits(body_bytes_max=1_000_000, attempts=FAST))
+    async with serve(gateway) as base_url, aiohttp.ClientSession() as client:
+        yield World(base_url, gateway, sandbox, client, acme, umbrella)
+
+
+async def prepare_platform(database: Database, vault: Vault, sandbox: SandboxServer) -> None:
+    await seed_plans(database)
+    await create_platform(database, vault, operator_email="operator@signalbox.example")
+    await declare_prices(database, PROVIDER_NAME, sandbox_prices(UUID(int=0)))
+    await add_credential(
+        database, vault, SYSTEM, PLATFORM_TENANT_ID,
+        provider_name=PROVIDER_NAME, name="sandbox", secret="sandbox-key", base_url=sandbox.base_url,
+        check_address=allow_any_address,
+    )  # fmt: skip
+    await publish_policy(database, SYSTEM, PLATFORM_TENANT_ID, "default", load_default_policy())
+
+
+async def allow_any_address(url: str) -> None:
+    """The platform's own rows are not checked."""
+
+
+async def make_tenant(database: Database, vault: Vault, name: str, *, plan_id: str = "enterprise") -> TestTenant:
+    made = await create_tenant(database, vault, SYSTEM, name=name, owner_email=f"owner@{name.lower()}.example")
+    await change_plan(database, SYSTEM, made.tenant_id, plan_id)
+    created = await create_key(database, vault, SYSTEM, made.tenant_id, name="test")
+    return TestTenant(
+        tenant_id=made.tenant_id,
+        project_id=made.project_id,
+        api_key_id=created.key.api_key_id,
+        key=created.secret,
+        owner_email=made.owner_email,
+        owner_password=made.owner_password,
+    )
+
+
+class serve:  # noqa: N801 - reads as a verb where it is used: `async with serve(gateway)`
+    """Serve an application on a free port of the loopback, in this loop."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._config = uvicorn.Config(create_app(gateway), http="httptools", log_config=None, access_log=False)
+        self._server = uvicorn.Server(self._config)
+        self._server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+        self._socket = socket.create_server(("127.0.0.1", 0))
+
+    async def __aenter__(self) -> str:
+        self._running = asyncio.create_task(self._server._serve([self._socket]))
+        while not self._server.started:
+            if self._running.done():
+                self._running.result()
+            await asyncio.sleep(0.01)
+        return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        await self._running
