@@ -1,7 +1,9 @@
 """Who: tenants, projects, members, API keys, credentials, policies as stored, and the audit trail."""
 
 from tenants.api_keys import APIKey, CreatedKey, create_key, list_keys, revoke_key, rotate_key
-from tenants.audit import AuditFacts, record_audit
+from tenants.audit import AuditFacts, link_audit, record_audit
+from tenants.audit_export import audit_lines, export_audit
+from tenants.audit_verify import AuditReport, verify_audit
 from tenants.change_feed import EVERYONE
 from tenants.console_sessions import ConsoleSession, TenantKind, find_session, sign_in, sign_out
 from tenants.credentials import CheckAddress, Credential, add_credential, disable_credential, list_credentials
@@ -56,6 +58,7 @@ __all__ = [
     "Actor",
     "AuditBroken",
     "AuditFacts",
+    "AuditReport",
     "Base",
     "CheckAddress",
     "ConsoleSession",
@@ -97,6 +100,7 @@ __all__ = [
     "TenantSuspended",
     "Vault",
     "add_credential",
+    "audit_lines",
     "check_master_key",
     "create_key",
     "create_member",
@@ -104,8 +108,10 @@ __all__ = [
     "create_project",
     "create_tenant",
     "disable_credential",
+    "export_audit",
     "find_session",
     "find_tenant",
+    "link_audit",
     "list_credentials",
     "list_keys",
     "list_members",
@@ -121,4 +127,5 @@ __all__ = [
     "sign_in",
     "sign_out",
     "suspend_tenant",
+    "verify_audit",
 ]

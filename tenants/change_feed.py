@@ -12,8 +12,8 @@ from uuid import UUID
 
 import structlog
 
-from tenants.database import Database
-from tenants.snapshot_repository import select_changes
+from tenants.database import DATABASE_ERRORS, Database
+from tenants.snapshot_repository import ping, select_changes
 
 CHANNEL: Final = "signalbox_change"
 # Stands for everyone: plans, prices, or "something was missed".
@@ -66,7 +66,7 @@ class ChangeFeed:
         while True:
             try:
                 await self._listen_until_lost()
-            except Exception as error:  # whatever it was, the next connection starts from a flush
+            except DATABASE_ERRORS as error:  # the next connection starts by reporting everything
                 _log.warning("change_listener_lost", error_type=type(error).__name__)
             await asyncio.sleep(RECONNECT_INTERVAL_S)
 
@@ -84,7 +84,7 @@ class ChangeFeed:
                         await lost.wait()
                 except TimeoutError:
                     # A connection that died without a word only shows when it is used.
-                    await connection.execute("SELECT 1", timeout=PING_TIMEOUT_S)
+                    await ping(connection, timeout_s=PING_TIMEOUT_S)
             _log.warning("change_listener_lost", error_type="ConnectionClosed")
         finally:
             connection.terminate()
@@ -100,7 +100,7 @@ class ChangeFeed:
             try:
                 async with asyncio.timeout(POLL_TIMEOUT_S):
                     await self._poll()
-            except Exception as error:  # the next poll looks back to the last one that succeeded
+            except DATABASE_ERRORS as error:  # the next poll looks back to the last one that succeeded
                 _log.warning("change_poll_failed", error_type=type(error).__name__)
             await asyncio.sleep(self._poll_interval_s)
 

@@ -6,7 +6,7 @@ Used by the repositories only. No relationships: what is read is what was select
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, DateTime, Integer, LargeBinary, Text, Uuid, text
+from sqlalchemy import ARRAY, BigInteger, DateTime, FetchedValue, Integer, LargeBinary, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
 
@@ -26,7 +26,7 @@ def _time() -> MappedColumn[datetime]:
 
 
 def _created() -> MappedColumn[datetime]:
-    return mapped_column(DateTime(timezone=True), server_default=text("now()"))
+    return mapped_column(DateTime(timezone=True), server_default=FetchedValue())
 
 
 class TenantRow(Base):
@@ -35,8 +35,8 @@ class TenantRow(Base):
     __tablename__ = "tenant"
     tenant_id: Mapped[UUID] = _id(is_key=True)
     name: Mapped[str] = _text()
-    status: Mapped[str] = mapped_column(Text, server_default=text("'active'"))
-    time_zone: Mapped[str] = mapped_column(Text, server_default=text("'UTC'"))
+    status: Mapped[str] = mapped_column(Text, server_default=FetchedValue())
+    time_zone: Mapped[str] = mapped_column(Text, server_default=FetchedValue())
     created_at: Mapped[datetime] = _created()
 
 

@@ -6,6 +6,7 @@ lost. Invariant: presented keys are remembered only as keyed hashes, and plainte
 all: each use decrypts the cached ciphertext, which takes microseconds.
 """
 
+import asyncio
 import hmac
 import time
 from collections import OrderedDict
@@ -16,15 +17,14 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-import asyncpg
-import sqlalchemy.exc
+from sqlalchemy.exc import ProgrammingError
 
 from tenants import snapshot_repository as repository
 from tenants.cache import TenantCache
 from tenants.change_feed import EVERYONE, POLL_INTERVAL_S, ChangeFeed
 from tenants.credentials import secret_place
 from tenants.crypto import Vault, WrappedKey, sealed_key_version, unseal
-from tenants.database import Database
+from tenants.database import DATABASE_ERRORS, Database
 from tenants.errors import (
     DatabaseUnavailable,
     KeyExpired,
@@ -187,8 +187,10 @@ class Snapshot:
 
     def _on_change(self, tenant_id: UUID) -> None:
         self._drop(tenant_id)
+        loop = asyncio.get_running_loop()
         for callback in self._subscribers:
-            callback(tenant_id)
+            # Not called from here: a subscriber that fails must not stop the feed.
+            loop.call_soon(callback, tenant_id)
 
     def _drop(self, tenant_id: UUID) -> None:
         self._unknown_keys.clear()
@@ -262,12 +264,7 @@ class Snapshot:
 def _reads() -> Iterator[None]:
     try:
         yield
-    except (
-        OSError,
-        TimeoutError,
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        sqlalchemy.exc.DBAPIError,
-        sqlalchemy.exc.TimeoutError,
-    ) as error:
+    except ProgrammingError:
+        raise  # a fault of ours, or a schema that was not migrated
+    except DATABASE_ERRORS as error:
         raise DatabaseUnavailable from error

@@ -3,6 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import Row, Text, and_, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,6 +19,11 @@ async def select_changes(session: AsyncSession, since: datetime | None) -> tuple
         return now, {}
     statement = select(ChangeRow.tenant_id, ChangeRow.changed_at).where(ChangeRow.changed_at > since)
     return now, {row.tenant_id: row.changed_at for row in await session.execute(statement)}
+
+
+async def ping(connection: asyncpg.Connection, *, timeout_s: float) -> None:
+    """Use a listener's connection, to learn whether it is still there."""
+    await connection.execute("SELECT 1", timeout=timeout_s)
 
 
 async def find_key(
