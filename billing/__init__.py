@@ -20,8 +20,19 @@ from billing.plans import PLANS, change_plan, seed_plans
 from billing.price import Price, billed_nano_usd
 from billing.price_book import PriceBook, declare_prices
 from billing.price_import import ImportReport, import_price_book
+from billing.queries import find_request, list_requests, usage
 from billing.records import AttemptRecord, CredentialOwner, Outcome, RequestRecord
+from billing.rollup_repository import ensure_partitions, fold_rollups
 from billing.snapshot import BillingSnapshot
+from billing.stored import (
+    RequestFilters,
+    RequestPage,
+    RequestSummary,
+    StoredAttempt,
+    StoredRequest,
+    UsageDimension,
+    UsageRow,
+)
 from billing.usage import Usage
 
 __all__ = [
@@ -51,19 +62,31 @@ __all__ = [
     "PriceBook",
     "PriceBookRejected",
     "RateLimited",
+    "RequestFilters",
+    "RequestPage",
     "RequestRecord",
+    "RequestSummary",
     "Reservation",
+    "StoredAttempt",
+    "StoredRequest",
     "Usage",
+    "UsageDimension",
+    "UsageRow",
     "add_histograms",
     "billed_nano_usd",
     "change_plan",
     "declare_prices",
+    "ensure_partitions",
+    "find_request",
+    "fold_rollups",
     "import_price_book",
     "latency_bounds_ms",
     "list_budgets",
+    "list_requests",
     "percentile_ms",
     "remove_budget",
     "seed_plans",
     "set_budget",
+    "usage",
     "usd",
 ]

@@ -6,8 +6,8 @@ one pays for few statements. Invariant: every submitted item gets exactly one an
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Generic, TypeVar
 
 from billing.errors import BillingError, MeterUnavailable
 
@@ -60,11 +60,14 @@ class Batcher(Generic[Item, Answer]):
     async def _send_batch(self, batch: Sequence[tuple[Item, asyncio.Future[Answer]]]) -> None:
         try:
             answers = await self._send([item for item, _ in batch])
-        except Exception as error:  # a worker loop: whatever it was, nobody may be left waiting
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(error)
+        except MeterUnavailable as error:
+            _fail(batch, error)
             return
+        except BaseException as error:
+            # A bug, or the end of the loop: whoever waits must not wait for ever.
+            _fail((*batch, *self._queue), error)
+            self._queue.clear()
+            raise
         for (_, future), answer in zip(batch, answers, strict=True):
             if future.done():
                 continue
@@ -72,3 +75,11 @@ class Batcher(Generic[Item, Answer]):
                 future.set_exception(answer)
             else:
                 future.set_result(answer)
+
+
+def _fail(batch: Iterable[tuple[object, asyncio.Future[Any]]], error: BaseException) -> None:
+    for _, future in batch:
+        if isinstance(error, asyncio.CancelledError):
+            future.cancel()
+        elif not future.done():
+            future.set_exception(error)

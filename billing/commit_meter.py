@@ -10,12 +10,14 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 from uuid import UUID
 
+import asyncpg
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from billing.batching import Batcher
 from billing.budget_repository import find_budget_name
 from billing.budgets import budget_contended, budget_used_up
-from billing.delivery import Delivery, RowRefused
+from billing.delivery import Delivery, Refusal
 from billing.errors import BudgetContended, BudgetUsedUp, MeterUnavailable, RateLimited
 from billing.meter import Admission, AdmissionRequest, BudgetFacts, Reservation
 from billing.meter_repository import (
@@ -114,20 +116,20 @@ class CommitMeter:
             await batcher.drain()
 
     async def _admit_all(self, requests: Sequence[AdmissionRequest]) -> Sequence[AdmissionRow | MeterUnavailable]:
-        return [_heard(answer) for answer in await self._delivery.send_each(admit_batch, requests)]
+        return [_heard(answer) for answer in await self._delivery.send(admit_batch, requests)]
 
     async def _reserve_all(self, reservations: Sequence[Reservation]) -> Sequence[ReservationRow | MeterUnavailable]:
         async def reserve(connection: Connection, batch: Sequence[Reservation]) -> Sequence[ReservationRow]:
             return await reserve_batch(connection, self._process_id, batch)
 
-        return [_heard(answer) for answer in await self._delivery.send_each(reserve, reservations)]
+        return [_heard(answer) for answer in await self._delivery.send(reserve, reservations)]
 
     async def _release_all(self, attempts: Sequence[tuple[UUID, UUID]]) -> Sequence[MeterUnavailable | None]:
         async def release(connection: Connection, batch: Sequence[tuple[UUID, UUID]]) -> Sequence[None]:
             await release_batch(connection, batch)
             return [None] * len(batch)
 
-        return [_heard(answer) for answer in await self._delivery.send_each(release, attempts)]
+        return [_heard(answer) for answer in await self._delivery.send(release, attempts)]
 
     async def _settle_all(self, records: Sequence[RequestRecord]) -> Sequence[MeterUnavailable | None]:
         async def settle(connection: Connection, batch: Sequence[RequestRecord]) -> Sequence[None]:
@@ -135,34 +137,39 @@ class CommitMeter:
             return [None] * len(batch)
 
         answers: list[MeterUnavailable | None] = []
-        for record, answer in zip(records, await self._delivery.send_each(settle, records), strict=True):
-            answers.append(await self._bury(record, answer) if isinstance(answer, RowRefused) else answer)
+        for record, answer in zip(records, await self._delivery.send(settle, records), strict=True):
+            answers.append(await self._bury(record, answer) if isinstance(answer, Refusal) else answer)
         return answers
 
-    async def _bury(self, record: RequestRecord, refusal: RowRefused) -> MeterUnavailable | None:
+    async def _bury(self, record: RequestRecord, refusal: Refusal) -> MeterUnavailable | None:
         async def keep(connection: Connection, letters: Sequence[RequestRecord]) -> Sequence[None]:
-            await keep_dead_letter(connection, letters[0], str(refusal))
+            await keep_dead_letter(connection, letters[0], refusal.reason)
             return [None]
 
         try:
-            await self._delivery.send(keep, [record])
-        except (RowRefused, MeterUnavailable) as error:
-            return MeterUnavailable(f"A record was refused and could not be kept as a dead letter. {error}")
+            [kept] = await self._delivery.send(keep, [record])
+        except MeterUnavailable as error:
+            return error
+        if kept is not None:
+            return MeterUnavailable("A record was refused and could not be kept as a dead letter either. Retry it.")
         log.error(
             "record_refused",
             tenant_id=str(record.tenant_id),
             request_id=str(record.request_id),
-            reason=str(refusal),
+            reason=refusal.reason,
         )
-        self._on_dead_letter(record.tenant_id, record.request_id, str(refusal))
+        self._on_dead_letter(record.tenant_id, record.request_id, refusal.reason)
         return None
 
     async def _budget_error(
         self, reservation: Reservation, row: ReservationRow
     ) -> BudgetUsedUp | BudgetContended | MeterUnavailable:
         assert row.budget_id is not None, "a refusal names its budget"
-        async with self._database.tenant(reservation.tenant_id) as session:
-            named = await find_budget_name(session, reservation.tenant_id, row.budget_id)
+        try:
+            async with self._database.tenant(reservation.tenant_id) as session:
+                named = await find_budget_name(session, reservation.tenant_id, row.budget_id)
+        except (SQLAlchemyError, asyncpg.PostgresError, OSError):
+            return MeterUnavailable("The budget that refuses could not be read. Nothing was charged; retry shortly.")
         assert named is not None, "budgets are marked as removed and never deleted"
         scope, scope_name, period = named
         facts = BudgetFacts(
@@ -190,8 +197,8 @@ class CommitMeter:
         released.add_done_callback(lambda done: done.cancelled() or done.exception())
 
 
-def _heard(answer: Answer | RowRefused | MeterUnavailable) -> Answer | MeterUnavailable:
+def _heard(answer: Answer | Refusal | MeterUnavailable) -> Answer | MeterUnavailable:
     """For a step that must be certain, a refused row is as good as no answer."""
-    if isinstance(answer, RowRefused):
-        return MeterUnavailable(f"{answer} Nothing was charged.")
+    if isinstance(answer, Refusal):
+        return MeterUnavailable(f"{answer.reason} Nothing was charged.")
     return answer

@@ -1,11 +1,12 @@
 """How a batch reaches PostgreSQL: a time limit, retries of deadlocks, and one by one after a refusal.
 
-Used by `CommitMeter`. Invariant: an error says whose fault it is; the rows' (`RowRefused`, sending again
-is useless) or the server's (`MeterUnavailable`, sending again is right).
+Used by `CommitMeter`. Invariant: an answer says whose fault it is: the row's (`Refusal`, sending again is
+useless) or the server's (`MeterUnavailable`, sending again is right).
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import asyncpg
@@ -26,8 +27,15 @@ Answer = TypeVar("Answer")
 Statement = Callable[[Connection, Sequence[Item]], Awaitable[Sequence[Answer]]]
 
 
-class RowRefused(Exception):
-    """The database refuses these rows. The message names the error's code and never quotes a value."""
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why the database refuses a row: the error's code, and never a value."""
+
+    reason: str
+
+
+class _RowRefused(Exception):
+    """The database refuses a batch for a row in it."""
 
 
 class _RolledBack(Exception):
@@ -41,31 +49,35 @@ class Delivery:
         self._database = database
         self._timeout_s = timeout_s
 
-    async def send(self, statement: Statement[Item, Answer], items: Sequence[Item]) -> Sequence[Answer]:
-        """Run a statement for a batch. Raises RowRefused or MeterUnavailable."""
+    async def send(
+        self, statement: Statement[Item, Answer], items: Sequence[Item]
+    ) -> Sequence[Answer | Refusal | MeterUnavailable]:
+        """Run a statement for a batch; when it is refused, for each item alone, so that a bad row fails by itself.
+
+        Raises MeterUnavailable when the whole batch failed.
+        """
+        try:
+            return await self._send(statement, items)
+        except _RowRefused as refusal:
+            if len(items) == 1:
+                return [Refusal(str(refusal))]
+        answers: list[Answer | Refusal | MeterUnavailable] = []
+        for item in items:
+            try:
+                answers += await self._send(statement, [item])
+            except _RowRefused as refusal:
+                answers.append(Refusal(str(refusal)))
+            except MeterUnavailable as error:
+                answers.append(error)
+        return answers
+
+    async def _send(self, statement: Statement[Item, Answer], items: Sequence[Item]) -> Sequence[Answer]:
         for _ in range(RETRIES_MAX):
             try:
                 return await self._try(statement, items)
             except _RolledBack:
                 continue
         raise MeterUnavailable(f"The database rolled a batch back {RETRIES_MAX} times. Nothing was charged; retry.")
-
-    async def send_each(
-        self, statement: Statement[Item, Answer], items: Sequence[Item]
-    ) -> Sequence[Answer | RowRefused | MeterUnavailable]:
-        """Run a statement for a batch; when it is refused, for each item alone, so that a bad row fails by itself."""
-        try:
-            return await self.send(statement, items)
-        except RowRefused as refusal:
-            if len(items) == 1:
-                return [refusal]
-        answers: list[Answer | RowRefused | MeterUnavailable] = []
-        for item in items:
-            try:
-                answers += await self.send(statement, [item])
-            except (RowRefused, MeterUnavailable) as error:
-                answers.append(error)
-        return answers
 
     async def _try(self, statement: Statement[Item, Answer], items: Sequence[Item]) -> Sequence[Answer]:
         try:
@@ -78,10 +90,10 @@ class Delivery:
         except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             # Parameters that cannot be encoded are an InterfaceError too, and a ValueError.
             if isinstance(error, ValueError):
-                raise RowRefused(f"The row cannot be sent: {type(error).__name__}.") from error
+                raise _RowRefused(f"The row cannot be sent: {type(error).__name__}.") from error
             raise _unavailable(error) from error
         except (ValueError, TypeError, OverflowError) as error:
-            raise RowRefused(f"The row cannot be written: {type(error).__name__}.") from error
+            raise _RowRefused(f"The row cannot be written: {type(error).__name__}.") from error
 
 
 def _translated(error: asyncpg.PostgresError) -> Exception:
@@ -89,7 +101,7 @@ def _translated(error: asyncpg.PostgresError) -> Exception:
     if sqlstate[:2] == ROLLED_BACK_CLASS:
         return _RolledBack(sqlstate)
     if sqlstate[:2] in REFUSED_CLASSES:
-        return RowRefused(f"The database refuses the row: {type(error).__name__} ({sqlstate}).")
+        return _RowRefused(f"The database refuses the row: {type(error).__name__} ({sqlstate}).")
     return _unavailable(error)
 
 

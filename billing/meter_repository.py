@@ -12,21 +12,12 @@ from uuid import UUID
 import msgspec
 from uuid_utils.compat import uuid7
 
+from billing.ledger import EntryRow, PostingIds, PostingRow, currency_of, postings_of
 from billing.meter import AdmissionRequest, Reservation
 from billing.records import RequestRecord
-from billing.settlement import (
-    AttemptRow,
-    EntryRow,
-    PostingIds,
-    PostingRow,
-    RecordTotals,
-    RollupRow,
-    attempt_row,
-    currency_of,
-    postings_of,
-    rollups_of,
-    totals_of,
-)
+from billing.rollup_repository import MERGE_ROLLUPS
+from billing.rollups import RollupRow, rollups_of
+from billing.settlement import AttemptRow, RecordTotals, attempt_row, totals_of
 
 # asyncpg's connection as its pool hands it out; the package has no types.
 Connection = Any
@@ -34,17 +25,6 @@ DEAD_LETTER_KIND: Final = "request_record"
 
 TOTAL_COLUMNS: Final = tuple(name for name in RecordTotals.__struct_fields__ if name not in {"tenant_id", "request_id"})
 RECORD_COLUMNS: Final = tuple(name for name in RequestRecord.__struct_fields__ if name != "attempts")
-ROLLUP_KEY: Final = (
-    "tenant_id", "hour", "project_id", "api_key_id", "provider_name", "model", "task", "outcome", "writer_id",
-)  # fmt: skip
-ROLLUP_HISTOGRAMS: Final = ("latency_histogram", "first_token_histogram")
-ROLLUP_SUMS: Final = tuple(
-    name for name in RollupRow.__struct_fields__ if name not in ROLLUP_KEY and name not in ROLLUP_HISTOGRAMS
-)
-MERGE_ROLLUPS: Final = f"""ON CONFLICT ({", ".join(ROLLUP_KEY)}) DO UPDATE SET
-    {", ".join(f"{name} = usage_rollup.{name} + excluded.{name}" for name in ROLLUP_SUMS)},
-    {", ".join(f"{name} = histogram_add(usage_rollup.{name}, excluded.{name})" for name in ROLLUP_HISTOGRAMS)}"""
-
 # In key order: two batches that share records wait for each other and do not deadlock.
 INSERT_RECORDS: Final = f"""
 INSERT INTO request_record ({", ".join(RECORD_COLUMNS)}, {", ".join(TOTAL_COLUMNS)})

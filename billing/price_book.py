@@ -11,6 +11,7 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from billing.errors import PriceBookRejected
@@ -62,16 +63,14 @@ class PriceBook:
         return self.valid_until is None or now < self.valid_until
 
 
-async def load_price_book(database: Database, now: datetime) -> PriceBook:
+async def read_price_book(session: AsyncSession, now: datetime) -> PriceBook:
     """Read the newest effective version of each source.
 
     Where two price a model, what someone declared wins over the import, then the later version.
     """
-    async with database.snapshot() as session:
-        found, valid_until = await effective_versions(session, now)
-        versions = tuple(sorted(found, key=lambda version: version.source != IMPORTED_SOURCE))
-        prices = await prices_of(session, versions)
-    return PriceBook(prices, versions=versions, valid_until=valid_until)
+    found, valid_until = await effective_versions(session, now)
+    versions = tuple(sorted(found, key=lambda version: version.source != IMPORTED_SOURCE))
+    return PriceBook(await prices_of(session, versions), versions=versions, valid_until=valid_until)
 
 
 async def declare_prices(

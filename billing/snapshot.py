@@ -6,22 +6,27 @@ nothing that was read before a change is kept after its announcement.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
+import asyncpg
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from billing.errors import PlanUnknown
 from billing.plan import Plan
 from billing.plan_repository import find_plan_of
-from billing.price_book import PriceBook, load_price_book
-from tenants import EVERYONE, PLATFORM_TENANT_ID, Database
+from billing.price_book import PriceBook, read_price_book
+from tenants import EVERYONE, PLATFORM_TENANT_ID, Database, DatabaseUnavailable
 
 PLANS_MAX: Final = 10_000
 
 
 class BillingSnapshot:
-    """A bounded cache over the snapshot role."""
+    """A bounded cache over the snapshot role. Methods raise DatabaseUnavailable when they must read and cannot."""
 
     def __init__(
         self, database: Database, *, plans_max: int = PLANS_MAX, now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -41,7 +46,7 @@ class BillingSnapshot:
             self._plans.move_to_end(tenant_id)
             return plan
         drops = self._drops
-        async with self._database.snapshot() as session:
+        async with self._reading() as session:
             plan = await find_plan_of(session, tenant_id)
         if plan is None:
             raise PlanUnknown("No plans are stored. Run `signalbox migrate`, which seeds them.")
@@ -60,7 +65,8 @@ class BillingSnapshot:
             if (book := self._valid_book()) is not None:
                 return book
             drops = self._drops
-            book = await load_price_book(self._database, self._now())
+            async with self._reading() as session:
+                book = await read_price_book(session, self._now())
             if drops == self._drops:
                 self._book = book
             return book
@@ -73,6 +79,14 @@ class BillingSnapshot:
             self._book = None
         else:
             self._plans.pop(tenant_id, None)
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AsyncSession]:
+        try:
+            async with self._database.snapshot() as session:
+                yield session
+        except (SQLAlchemyError, asyncpg.PostgresError, OSError) as error:
+            raise DatabaseUnavailable from error
 
     def _valid_book(self) -> PriceBook | None:
         book = self._book

@@ -53,7 +53,9 @@ async def database_url(postgres: EmbeddedPostgres) -> AsyncIterator[Callable[[st
     """The address by role name of a fresh, migrated database; superuser `signalbox_bootstrap` works too."""
     name = f"test_{os.getpid()}_{next(_numbers)}_{uuid4().hex[:6]}"
     admin = await asyncpg.connect(host=_host(postgres), user=SUPERUSER, database="postgres")
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE template_signalbox STRATEGY file_copy")
+    await admin.execute(
+        f"CREATE DATABASE {name} OWNER {DatabaseRole.OWNER} TEMPLATE template_signalbox STRATEGY file_copy"
+    )
     yield lambda role: postgres.url(role, name)
     await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await admin.close()

@@ -100,14 +100,17 @@ CREATE FUNCTION uuid_floor(at timestamptz) RETURNS uuid LANGUAGE sql IMMUTABLE A
     SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '00000000000000000000')::uuid
 $$;
 
+-- Making a partition locks its parent: behind a long report it gives up and leaves it to the next run,
+-- months ahead of need, so that settling never queues behind it.
 CREATE FUNCTION ensure_record_partitions(months_ahead integer) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lock_timeout = '2s' AS $$
 DECLARE
     starts timestamptz;
     partition text;
     made integer := 0;
     parent text;
 BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('signalbox.record_partitions'));
     FOR ahead IN 0..least(months_ahead, 24) LOOP
         starts := (date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => ahead)) AT TIME ZONE 'UTC';
         FOREACH parent IN ARRAY ARRAY['request_record', 'attempt'] LOOP

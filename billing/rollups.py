@@ -1,0 +1,119 @@
+"""Records counted by hour and dimensions. Pure.
+
+Called by the meter's repository with the records that the database had not seen before, so that a
+replay counts nothing twice. Invariant: the sums over all rollups are the sums over all records.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from uuid import UUID
+
+import msgspec
+
+from billing.histogram import bucket_of, empty_histogram
+from billing.records import Outcome, RequestRecord
+from billing.usage import Usage
+
+
+class RollupRow(msgspec.Struct, kw_only=True):
+    """A row of `usage_rollup`; sums are over the requests of one hour, dimensions and writer.
+
+    `own_credential_cost_nano_usd` is the part of the provider cost that the tenant pays directly.
+    """
+
+    tenant_id: UUID
+    hour: datetime
+    project_id: UUID
+    api_key_id: UUID
+    provider_name: str
+    model: str
+    task: str
+    outcome: Outcome
+    writer_id: UUID
+    request_count: int = 0
+    attempt_count: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_input_tokens: int = 0
+    cache_creation_input_tokens: int = 0
+    reasoning_output_tokens: int = 0
+    provider_cost_nano_usd: int = 0
+    own_credential_cost_nano_usd: int = 0
+    billed_nano_usd: int = 0
+    absorbed_nano_usd: int = 0
+    baseline_nano_usd: int = 0
+    baselined_billed_nano_usd: int = 0
+    unpriced_count: int = 0
+    latency_histogram: list[int] = msgspec.field(default_factory=empty_histogram)
+    first_token_histogram: list[int] = msgspec.field(default_factory=empty_histogram)
+
+
+def rollups_of(records: Iterable[RequestRecord], writer_id: UUID) -> list[RollupRow]:
+    """The records counted by hour and dimensions, in key order so that writers and the folder do not deadlock."""
+    rows: dict[tuple[UUID, datetime, UUID, UUID, str, str, str, str], RollupRow] = {}
+    for record in records:
+        provider_name, model = _answered_by(record)
+        hour = record.started_at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        task = record.task or ""
+        key = (
+            record.tenant_id, hour, record.project_id, record.api_key_id, provider_name, model, task,
+            record.outcome.value,
+        )  # fmt: skip
+        row = rows.get(key)
+        if row is None:
+            row = rows[key] = RollupRow(
+                tenant_id=record.tenant_id,
+                hour=hour,
+                project_id=record.project_id,
+                api_key_id=record.api_key_id,
+                provider_name=provider_name,
+                model=model,
+                task=task,
+                outcome=record.outcome,
+                writer_id=writer_id,
+            )
+        _count(row, record)
+    return [rows[key] for key in sorted(rows)]
+
+
+def usage_of(record: RequestRecord) -> Usage:
+    """What all attempts used together."""
+    return sum((attempt.usage for attempt in record.attempts), Usage())
+
+
+def _count(row: RollupRow, record: RequestRecord) -> None:
+    usage = usage_of(record)
+    row.request_count += 1
+    row.attempt_count += len(record.attempts)
+    row.input_tokens += usage.input_tokens
+    row.output_tokens += usage.output_tokens
+    row.cache_read_input_tokens += usage.cache_read_input_tokens
+    row.cache_creation_input_tokens += usage.cache_creation_input_tokens
+    row.reasoning_output_tokens += usage.reasoning_output_tokens
+    billed_nano_usd = 0
+    is_unpriced = False
+    for attempt in record.attempts:
+        cost = attempt.provider_cost_nano_usd
+        is_unpriced = is_unpriced or cost is None
+        row.provider_cost_nano_usd += cost or 0
+        if attempt.credential_owner == "tenant":
+            row.own_credential_cost_nano_usd += cost or 0
+        row.absorbed_nano_usd += attempt.absorbed_nano_usd
+        billed_nano_usd += attempt.billed_nano_usd
+    row.billed_nano_usd += billed_nano_usd
+    row.unpriced_count += is_unpriced
+    if record.baseline_nano_usd is not None:
+        row.baseline_nano_usd += record.baseline_nano_usd
+        row.baselined_billed_nano_usd += billed_nano_usd
+    row.latency_histogram[bucket_of(record.latency_ms)] += 1
+    if record.first_token_ms is not None:
+        row.first_token_histogram[bucket_of(record.first_token_ms)] += 1
+
+
+def _answered_by(record: RequestRecord) -> tuple[str, str]:
+    """Who answered, or was tried last; empty for a request that reached nobody."""
+    last = record.attempts[-1] if record.attempts else None
+    return (
+        record.provider_name or (last.provider_name if last else ""),
+        record.response_model or (last.model if last else ""),
+    )

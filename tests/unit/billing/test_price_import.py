@@ -1,0 +1,124 @@
+"""Compiling price trees into rows: the dearest where it depends, left out where it cannot be said."""
+
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+from genai_prices.types import (
+    ClauseEquals,
+    ConditionalPrice,
+    ModelInfo,
+    ModelPrice,
+    Provider,
+    StartDateConstraint,
+    Tier,
+    TieredPrices,
+    TimeOfDateConstraint,
+)
+
+from billing import Price
+from billing.price_import import ImportReport, compile_prices
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+def test_dollars_become_nano_usd_per_million() -> None:
+    [price] = _compile(_prices(input_mtok="0.0375", output_mtok="0.15", cache_read_mtok="0.01"))
+    assert price.input_nano_usd_per_million == 37_500_000
+    assert price.output_nano_usd_per_million == 150_000_000
+    assert price.cache_read_nano_usd_per_million == 10_000_000
+    assert price.cache_creation_nano_usd_per_million is None
+    assert price.context_tokens == 128_000
+
+
+def test_a_fraction_of_a_nano_dollar_is_rounded_up() -> None:
+    [price] = _compile(_prices(input_mtok="0.0000000001", output_mtok="1"))
+    assert price.input_nano_usd_per_million == 1
+
+
+def test_a_price_by_context_length_is_taken_at_its_dearest_tier() -> None:
+    tiered = TieredPrices(base=Decimal("1.25"), tiers=[Tier(start=200_000, price=Decimal("2.5"))])
+    prices, report = _compiled(ModelPrice(input_mtok=tiered, output_mtok=Decimal(10)))
+    assert prices[0].input_nano_usd_per_million == 2_500_000_000
+    assert report.dearest_tier_count == 1
+
+
+def test_the_price_valid_on_the_day_is_taken() -> None:
+    [price] = _compile(
+        [
+            ConditionalPrice(prices=_prices(input_mtok="1", output_mtok="1")),
+            ConditionalPrice(StartDateConstraint(date(2026, 11, 1)), prices=_prices(input_mtok="2", output_mtok="2")),
+            ConditionalPrice(StartDateConstraint(date(2026, 12, 1)), prices=_prices(input_mtok="3", output_mtok="3")),
+        ]
+    )
+    assert price.input_nano_usd_per_million == 2_000_000_000
+
+
+def test_a_price_by_the_hour_is_taken_at_its_dearest_hour() -> None:
+    off_peak = TimeOfDateConstraint(time(11, tzinfo=UTC), time(13, tzinfo=UTC))
+    [price] = _compile(
+        [
+            ConditionalPrice(prices=_prices(input_mtok="5", output_mtok="5")),
+            ConditionalPrice(off_peak, prices=_prices(input_mtok="1", output_mtok="9")),
+        ]
+    )
+    assert price.input_nano_usd_per_million == 5_000_000_000
+    assert price.output_nano_usd_per_million == 9_000_000_000
+
+
+def test_a_price_per_request_is_kept() -> None:
+    [price] = _compile(_prices(input_mtok="1", output_mtok="1", requests_kcount="12"))
+    assert price.per_request_nano_usd == 12_000_000
+
+
+def test_what_a_row_cannot_say_is_left_out_and_counted() -> None:
+    for prices, reason in (
+        (_prices(input_mtok="1", output_mtok="1", output_audio_mtok="20"), "priced by output_audio_mtok"),
+        (_prices(input_mtok="1"), "no price of input or output tokens"),
+        (ModelPrice(), "no price, and not declared free"),
+    ):
+        rows, report = _compiled(prices)
+        assert rows == []
+        assert report.left_out == {reason: 1}
+
+
+def test_free_is_what_the_name_declares_free() -> None:
+    [price] = _compile(ModelPrice(), model_id="llama:free")
+    assert price.is_declared_free
+
+
+def test_server_tools_on_request_do_not_keep_a_model_out_but_search_models_always_search() -> None:
+    prices = _prices(input_mtok="1", output_mtok="1", web_searches_kcount="10")
+    assert len(_compile(prices)) == 1
+    assert _compile(prices, model_id="gpt-search-preview") == []
+
+
+def test_providers_get_our_names_and_strangers_are_counted() -> None:
+    [price] = _compile(_prices(input_mtok="1", output_mtok="1"), provider_id="x-ai")
+    assert price.provider_name == "xai"
+    rows, report = _compiled(_prices(input_mtok="1", output_mtok="1"), provider_id="cursor")
+    assert rows == []
+    assert report.left_out == {"provider is no vendor here": 1}
+
+
+def test_the_version_changes_with_the_prices() -> None:
+    _, first = _compiled(_prices(input_mtok="1", output_mtok="1"))
+    _, same = _compiled(_prices(input_mtok="1", output_mtok="1"))
+    _, other = _compiled(_prices(input_mtok="1", output_mtok="2"))
+    assert first.source_version == same.source_version != other.source_version
+
+
+def _prices(**dollars: str) -> ModelPrice:
+    return ModelPrice(**{key: Decimal(value) for key, value in dollars.items()})
+
+
+def _compile(prices: ModelPrice | list[ConditionalPrice], **fields: Any) -> list[Price]:
+    return _compiled(prices, **fields)[0]
+
+
+def _compiled(
+    prices: ModelPrice | list[ConditionalPrice], *, model_id: str = "small", provider_id: str = "openai"
+) -> tuple[list[Price], ImportReport]:
+    model = ModelInfo(id=model_id, match=ClauseEquals(model_id), context_window=128_000, prices=prices)
+    provider = Provider(id=provider_id, name=provider_id, api_pattern="", models=[model])
+    return compile_prices([provider], NOW)
