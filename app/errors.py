@@ -13,6 +13,7 @@ from app.gateway.errors import (
     GatewayError,
     HeaderInvalid,
     KeyMissing,
+    MethodNotAllowed,
     RequestUnknown,
     StreamBroken,
     UpstreamRejected,
@@ -83,6 +84,7 @@ ROW_BY_ERROR: Final[dict[type[BaseException], ErrorRow]] = {
     asyncio.CancelledError: ErrorRow(499, _BAD, "client_closed_request", Outcome.CANCELLED),
     # gateway
     KeyMissing: ErrorRow(401, _AUTH, "missing_api_key", Outcome.INVALID),
+    MethodNotAllowed: ErrorRow(405, _BAD, "method_not_allowed", Outcome.INVALID),
     HeaderInvalid: ErrorRow(400, _BAD, "invalid_header", Outcome.INVALID),
     BodyTooLarge: ErrorRow(413, _BAD, "request_too_large", Outcome.INVALID),
     RequestUnknown: ErrorRow(404, _BAD, "request_not_found", Outcome.INVALID),

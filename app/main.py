@@ -5,8 +5,7 @@ Nothing else wires (but `app/worker.py`). Read `Gateway` as the list of what one
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from litestar import Litestar
@@ -28,7 +27,7 @@ class GatewayLimits:
     """The sizes and times of the request path; from the settings."""
 
     body_bytes_max: int = 10_000_000
-    attempts: AttemptLimits = AttemptLimits()
+    attempts: AttemptLimits = field(default_factory=AttemptLimits)
 
 
 class Gateway:

@@ -2,6 +2,7 @@
 
 GatewayError
 ├── KeyMissing           no API key came with the request
+├── MethodNotAllowed     the route does not take this HTTP method
 ├── HeaderInvalid        a request header does not hold what it should
 ├── BodyTooLarge         the request's body is over the limit
 ├── RequestUnknown       no such request under this tenant
@@ -20,6 +21,14 @@ class KeyMissing(GatewayError):
 
     def __init__(self) -> None:
         super().__init__("No API key was sent. Send it as 'Authorization: Bearer sbx_live_…'.")
+
+
+class MethodNotAllowed(GatewayError):
+    """The route does not take this HTTP method."""
+
+    def __init__(self, path: str, allowed: str) -> None:
+        super().__init__(f"{path} takes {allowed}.")
+        self.allowed = allowed
 
 
 class HeaderInvalid(GatewayError):

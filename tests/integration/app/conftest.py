@@ -122,7 +122,7 @@ async def make_tenant(database: Database, vault: Vault, name: str, *, plan_id: s
     )
 
 
-class serve:  # noqa: N801 - reads as a verb where it is used: `async with serve(gateway)`
+class serve:
     """Serve an application on a free port of the loopback, in this loop."""
 
     def __init__(self, gateway: Gateway) -> None:

@@ -76,7 +76,7 @@ async def test_every_way_of_sending_the_key_works(world: World) -> None:
             json={"model": "auto", "messages": [{"role": "user", "content": "hi"}]},
             headers=headers,
         )
-        assert response.status == 200
+        assert "choices" in await response.json()
 
 
 @pytest.mark.parametrize("key", ["sbx_live_nonsense", "", "sk-123"])
@@ -252,7 +252,7 @@ async def test_route_explains_without_calling_or_recording(world: World) -> None
     )
     decision = await response.json()
     assert response.status == 200
-    assert decision["signals"]["task"]["value"] == "translation"
+    assert decision["task"]["value"] == "translation"
     assert decision["candidates"]
     assert not world.sandbox.calls
     assert await records(world, world.acme.tenant_id) == []
