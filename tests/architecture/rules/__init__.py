@@ -31,4 +31,5 @@ RULES: tuple[Rule, ...] = (
     text.machine_paths,
     text.registries,
     text.foreign_files,
+    text.documented_paths,
 )

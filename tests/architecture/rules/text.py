@@ -12,6 +12,8 @@ REGISTRY = re.compile(
     r"pypi\.org|pythonhosted\.org|registry\.npmjs|npmjs\.org|--(extra-)?index-url|://registry\.|/simple/?[\"' ]"
 )
 FOREIGN = re.compile(r"(^|/)(uv\.lock|poetry\.lock|[^/]+\.min\.(js|css)|node_modules/.*)$")
+# A path in backticks, as documents name it; patterns, templates and what is only planned are not paths.
+NAMED_PATH = re.compile(r"`((?:app|billing|dashboard|infra|migrations|tenants|tests)/[\w./-]*)`")
 BYTES_MAX = 2_000_000
 
 
@@ -32,6 +34,19 @@ def registries(tree_root: Path) -> list[str]:
 def foreign_files(tree_root: Path) -> list[str]:
     """The lock is requirements.lock; third-party scripts come from installed packages."""
     return [f"{path}:1: does not belong into the tree" for path in files(tree_root) if FOREIGN.search(path)]
+
+
+def documented_paths(tree_root: Path) -> list[str]:
+    """A document names no file or folder that is not there; an empty folder is in no clone."""
+    there = {f"{folder}/" for path in files(tree_root) for folder in Path(path).parents} | set(files(tree_root))
+    return [
+        f"{path}:{number}: `{named}` is not there"
+        for path in files(tree_root)
+        if path.endswith(".md")
+        for number, line in enumerate(_lines(tree_root / path), 1)
+        for named in NAMED_PATH.findall(line)
+        if not {named, f"{named}/"} & there
+    ]
 
 
 def _matching(tree_root: Path, pattern: re.Pattern[str], message: str) -> list[str]:
