@@ -1,8 +1,10 @@
 """How providers are reached and spoken to: vendors, dialects, the pinned client and the catalogue."""
 
 from app.providers.addresses import AllowList, check_address
+from app.providers.catalogue import candidates_for
 from app.providers.dialects import DIALECTS, Answer, Cost, Dialect, StreamReader
 from app.providers.dialects.openai import ChatBody, decode_chat, read_facts
+from app.providers.dialects.values import usd
 from app.providers.errors import (
     AddressNotAllowed,
     AllowListInvalid,
@@ -50,10 +52,12 @@ __all__ = [
     "UpstreamTimeout",
     "Vendor",
     "VendorUnknown",
+    "candidates_for",
     "check_address",
     "decode_chat",
     "endpoint_url",
     "read_facts",
     "request_headers",
+    "usd",
     "vendor_of",
 ]

@@ -119,8 +119,11 @@ class AnswerMalformed(UpstreamError):
 class UpstreamRefused(UpstreamError):
     """The provider answered with an error. `code` and `param` are short identifiers, never its prose.
 
-    `status` is 200 when the error stood inside a stream or an answer that had begun well.
+    `status` is 200 when the error stood inside a stream or an answer that had begun well. `retry_after_s`
+    is set by whoever read the response's headers.
     """
+
+    retry_after_s: int | None = None
 
     def __init__(self, kind: FailureKind, status: int, *, code: str | None = None, param: str | None = None) -> None:
         details = "".join(f", {name} '{value}'" for name, value in (("code", code), ("parameter", param)) if value)

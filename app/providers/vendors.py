@@ -36,7 +36,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     is_simulated: bool = False
 
 
-# Addresses and oddities by each vendor's API reference, read 2026-11.
+# As published, 2026-11; addresses agree with genai-prices' patterns. None was called with a real key yet.
 _ROWS: Final = (
     # `max_tokens` is refused by OpenAI's reasoning models; the longer name works on every chat model.
     Vendor(

@@ -11,7 +11,8 @@ import msgspec
 
 from app.sandbox.answers import Choice, Prompt, answer, cached_tokens, call_id
 from app.sandbox.calls import CallEntry, CallLog, CallOutcome
-from app.sandbox.exchange import ClientGone, Exchange
+from app.sandbox.errors import CallerGone, ConnectionDropped
+from app.sandbox.exchange import Exchange
 from app.sandbox.faults import (
     DELAY_MS_DEFAULT,
     Fault,
@@ -50,6 +51,7 @@ _REFUSALS: Final[dict[FaultKind, tuple[int, str, str | None, str]]] = {
     FaultKind.SERVER: (500, "server_error", None, "Simulated server error."),
     FaultKind.OVERLOADED: (503, "server_error", "overloaded", "Simulated overload."),
 }
+_ERROR_EVENT: Final = encode_event(encode_error("Simulated error in a stream.", "server_error", "overloaded"))
 _STREAM_HEADERS: Final = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
 RETRY_AFTER_S_DEFAULT: Final = 1
 
@@ -76,7 +78,7 @@ class ChatCall:
         """Answer, and log what became of it."""
         try:
             await self._serve(body)
-        except ClientGone:
+        except CallerGone:
             self._entry.outcome = CallOutcome.CLIENT_GONE
         finally:
             self._settle()
@@ -233,13 +235,6 @@ class ChatCall:
         if fault is None or fault.kind is not FaultKind.SLOW:
             return 0.0
         return (fault.value or DELAY_MS_DEFAULT) / 1000
-
-
-class ConnectionDropped(Exception):
-    """Leaves the application without a whole response, so that the server closes the socket."""
-
-
-_ERROR_EVENT: Final = encode_event(encode_error("Simulated error in a stream.", "server_error", "overloaded"))
 
 
 def _unusable(request: ChatRequest, model: SandboxModel | None) -> tuple[int, dict[str, Any]]:

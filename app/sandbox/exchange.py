@@ -7,11 +7,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from app.sandbox.errors import CallerGone
 from app.sandbox.models import SIMULATED_HEADER
-
-
-class ClientGone(Exception):
-    """The client closed the connection."""
 
 
 class Exchange:
@@ -44,7 +41,7 @@ class Exchange:
                 return b"".join(parts)
 
     async def respond(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
-        """Send a whole JSON response. Raises ClientGone if nobody is there to take it."""
+        """Send a whole JSON response. Raises CallerGone if nobody is there to take it."""
         await self.start(
             status, {"content-type": "application/json", "content-length": str(len(body)), **(headers or {})}
         )
@@ -57,20 +54,20 @@ class Exchange:
         await self._send({"type": "http.response.start", "status": status, "headers": lines})
 
     async def write(self, body: bytes, *, is_last: bool = False) -> None:
-        """Send a part of the body. Raises ClientGone."""
+        """Send a part of the body. Raises CallerGone."""
         if self._is_gone():
-            raise ClientGone
+            raise CallerGone
         await self._send({"type": "http.response.body", "body": body, "more_body": not is_last})
 
     async def wait(self, seconds: float) -> None:
-        """Let time pass. Raises ClientGone as soon as the client goes."""
+        """Let time pass. Raises CallerGone as soon as the client goes."""
         if seconds <= 0:
             if self._is_gone():
-                raise ClientGone
+                raise CallerGone
             return
         done, _ = await asyncio.wait({self._watch()}, timeout=seconds)
         if done:
-            raise ClientGone
+            raise CallerGone
 
     async def end(self) -> None:
         """Stop watching the client."""

@@ -26,7 +26,8 @@ class Event(NamedTuple):
 class EventSplitter:
     """Collects bytes and gives back whole event blocks without their blank line."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, event_bytes_max: int = EVENT_BYTES_MAX) -> None:
+        self._event_bytes_max = event_bytes_max
         self._rest = b""
         self._searched = 0
         self._is_first = True
@@ -44,8 +45,8 @@ class EventSplitter:
             start = blank.end()
         self._rest = text[start:]
         self._searched = max(0, len(self._rest) - _LONGEST_BLANK_LINE)
-        if len(self._rest) > EVENT_BYTES_MAX:
-            raise AnswerTooLarge(f"One event of the stream is larger than {EVENT_BYTES_MAX} bytes.")
+        if len(self._rest) > self._event_bytes_max:
+            raise AnswerTooLarge(f"One event of the stream is larger than {self._event_bytes_max} bytes.")
         return [block for block in blocks if block]
 
     def rest(self) -> bytes:

@@ -16,7 +16,7 @@ from app.routing.decision import RequestFacts
 TEMPLATE_TOKENS: Final = 64
 TOOLS_TEMPLATE_TOKENS: Final = 512
 
-# The dearest image in tokens: gpt-4o-mini, 2,833 + 5,667 for each of 8 tiles at most (OpenAI's vision guide, 2026-11).
+# The dearest image in tokens: gpt-4o-mini, 2,833 + 5,667 for each of 8 tiles at most (OpenAI's vision guide).
 IMAGE_TOKENS_MAX: Final = 48_169
 IMAGE_TOKENS_MAX_BY_DETAIL: Final = {"low": 2_833}
 # Gemini counts 32 tokens a second, others less; no accepted format goes below 512 bytes a second.

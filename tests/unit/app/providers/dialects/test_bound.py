@@ -1,0 +1,173 @@
+"""The input bound is never less than what a tokenizer could count, whatever the text."""
+
+import json
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.providers import decode_chat, read_facts
+from app.providers.dialects.openai import input_tokens_bound
+from app.providers.dialects.openai.bound import (
+    AUDIO_BYTES_PER_TOKEN,
+    IMAGE_TOKENS_MAX,
+    INSTRUCTION_HEAD_CHARS,
+    INSTRUCTION_TAIL_CHARS,
+)
+
+HOSTILE = (
+    "\ufdfa" * 50,  # one character of 3 bytes that normalises to 18 characters of 33
+    "👩‍👩‍👧‍👦🏳️‍🌈" * 20,
+    "汉字漢字かなカナ한국어" * 20,
+    "ﬁﬀﬃ" * 50,
+    "\U0001f240" * 50,  # outside the basic plane, and it grows
+    "e\u0301" * 50,
+    "𝔘𝔫𝔦𝔠𝔬𝔡𝔢" * 20,
+    "\\uFDFA\\\\uFDFA" * 20,
+    'quotes " and \\ and \n\t\r\b' * 20,
+    "\x00\x01\x1f\x7f" * 20,
+    "aGVsbG8gd29ybGQ=" * 40,
+    "a" * 5_000,
+    " " * 500,
+    "؟عربي ‮rtl‬" * 20,
+)
+
+
+def request(text: str, **fields: object) -> dict[str, object]:
+    return {"model": "auto", "messages": [{"role": "user", "content": text}], **fields}
+
+
+def largest_count(*texts: str) -> int:
+    utf8 = sum(len(text.encode()) for text in texts)
+    nfkc = sum(len(unicodedata.normalize("NFKC", text).encode()) for text in texts)
+    return max(utf8, nfkc)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("is_ascii", [True, False])
+def test_hostile_text_stays_below_the_bound(text: str, is_ascii: bool) -> None:
+    body = decode_chat(json.dumps(request(text), ensure_ascii=is_ascii).encode())
+    assert input_tokens_bound(body)[0] >= largest_count(text)
+
+
+@given(
+    texts=st.lists(
+        st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(HOSTILE), min_size=1, max_size=4
+    ),
+    is_ascii=st.booleans(),
+)
+def test_no_text_escapes_the_bound(texts: list[str], is_ascii: bool) -> None:
+    messages = [{"role": "user", "content": text} for text in texts]
+    tools = [{"type": "function", "function": {"name": "f", "description": text}} for text in texts]
+    raw = json.dumps({"model": "auto", "messages": messages, "tools": tools}, ensure_ascii=is_ascii).encode()
+    assert input_tokens_bound(decode_chat(raw))[0] >= 2 * largest_count(*texts)
+
+
+def test_schema_and_tools_count() -> None:
+    plain, _ = input_tokens_bound(decode_chat(json.dumps(request("x")).encode()))
+    schema = {"type": "json_schema", "json_schema": {"schema": {"description": "y" * 3_000}}}
+    with_schema, _ = input_tokens_bound(decode_chat(json.dumps(request("x", response_format=schema)).encode()))
+    assert with_schema - plain >= 3_000
+
+
+def test_a_repeated_key_counts_each_time() -> None:
+    once = b'{"model":"auto","messages":[{"role":"user","content":"x"}]}'
+    twice = b'{"model":"auto","messages":[{"role":"user","content":"' + b"y" * 999 + b'","content":"x"}]}'
+    assert input_tokens_bound(decode_chat(twice))[0] - input_tokens_bound(decode_chat(once))[0] >= 999
+
+
+def parts(*content: dict[str, object]) -> bytes:
+    return json.dumps({"model": "auto", "messages": [{"role": "user", "content": list(content)}]}).encode()
+
+
+def image(url: str, detail: str | None = None) -> dict[str, object]:
+    return {"type": "image_url", "image_url": {"url": url} | ({"detail": detail} if detail else {})}
+
+
+def test_an_images_payload_counts_by_the_table_and_not_by_its_bytes() -> None:
+    small, _ = input_tokens_bound(decode_chat(parts(image("data:image/png;base64," + "A" * 100))))
+    large, is_unbounded = input_tokens_bound(decode_chat(parts(image("data:image/png;base64," + "A" * 500_000))))
+    assert small == large >= IMAGE_TOKENS_MAX
+    assert not is_unbounded
+
+
+def test_an_image_of_low_detail_counts_less() -> None:
+    high, _ = input_tokens_bound(decode_chat(parts(image("https://x.test/a.png"))))
+    low, _ = input_tokens_bound(decode_chat(parts(image("https://x.test/a.png", "low"))))
+    assert low < high
+
+
+def test_an_image_given_as_a_bare_address_counts() -> None:
+    raw = parts({"type": "image_url", "image_url": "https://x.test/a.png"})
+    assert input_tokens_bound(decode_chat(raw))[0] >= IMAGE_TOKENS_MAX
+
+
+def test_text_that_only_looks_like_an_image_counts_as_text() -> None:
+    text = "data:image/png;base64," + "A" * 9_000
+    assert input_tokens_bound(decode_chat(parts({"type": "text", "text": text})))[0] >= len(text)
+    unicode_url = image("data:image/png;base64," + "\ufdfa" * 900)
+    assert input_tokens_bound(decode_chat(parts(unicode_url)))[0] >= largest_count("\ufdfa" * 900)
+
+
+def test_audio_counts_by_its_size() -> None:
+    raw = parts({"type": "input_audio", "input_audio": {"data": "A" * 160_000, "format": "mp3"}})
+    bound, is_unbounded = input_tokens_bound(decode_chat(raw))
+    assert 160_000 // AUDIO_BYTES_PER_TOKEN < bound < 160_000
+    assert not is_unbounded
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "file", "file": {"file_id": "file-1"}},
+        {"type": "file", "file": {"file_data": "data:application/pdf;base64,AAAA"}},
+        {"type": "video_url", "video_url": {"url": "https://x.test/v.mp4"}},
+        {"type": "something_new"},
+    ],
+)
+def test_content_that_we_do_not_see_is_unbounded(part: dict[str, object]) -> None:
+    assert input_tokens_bound(decode_chat(parts({"type": "text", "text": "read"}, part)))[1]
+
+
+def test_a_prediction_is_unbounded() -> None:
+    raw = json.dumps(request("x", prediction={"type": "content", "content": "y"})).encode()
+    assert input_tokens_bound(decode_chat(raw))[1]
+
+
+def test_facts_hold_what_routing_reads() -> None:
+    raw = json.dumps(
+        {
+            "model": "auto",
+            "messages": [
+                {"role": "system", "content": "Be brief."},
+                {"role": "developer", "content": "Be kind."},
+                {"role": "user", "content": "first"},
+                {"role": "assistant", "content": "answer"},
+                {"role": "user", "content": [{"type": "text", "text": "second"}, image("https://x.test/a.png")]},
+                {"role": "tool", "tool_call_id": "1", "content": "result"},
+            ],
+            "n": 3,
+            "metadata": {"task": "rewriting", "team": "a"},
+        }
+    ).encode()
+    facts = read_facts(decode_chat(raw), metadata={"task": "translation"}, tags=("x",), no_fallback=True)
+    assert (facts.instruction, facts.system, facts.turns, facts.choices) == ("second", "Be brief.\nBe kind.", 2, 3)
+    assert facts.has_images
+    assert not facts.has_tools
+    assert facts.metadata == {"task": "translation", "team": "a"}
+    assert (facts.tags, facts.no_fallback) == (("x",), True)
+
+
+def test_a_long_instruction_keeps_its_head_and_its_tail() -> None:
+    text = "H" * 9_000 + "middle" + "T" * 9_000
+    facts = read_facts(decode_chat(json.dumps(request(text)).encode()))
+    assert facts.instruction.startswith("H" * INSTRUCTION_HEAD_CHARS)
+    assert facts.instruction.endswith("T" * INSTRUCTION_TAIL_CHARS)
+    assert "middle" not in facts.instruction
+
+
+def test_the_estimate_stays_below_the_bound() -> None:
+    for text in HOSTILE:
+        facts = read_facts(decode_chat(json.dumps(request(text)).encode()))
+        assert 0 < facts.input_tokens_estimate <= facts.input_tokens_bound
