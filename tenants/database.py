@@ -5,6 +5,7 @@ that tenant's rows and no others. Invariant: no session leaves here without its 
 """
 
 import asyncio
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from enum import StrEnum
@@ -54,6 +55,7 @@ class Database:
         self._connections_max = connections_max
         self._engines: dict[DatabaseRole, AsyncEngine] = {}
         self._meter_pool: asyncpg.Pool | None = None
+        self._meter_pool_lock = asyncio.Lock()
 
     @asynccontextmanager
     async def tenant(self, tenant_id: UUID) -> AsyncIterator[AsyncSession]:
@@ -93,11 +95,15 @@ class Database:
 
     async def meter_pool(self) -> asyncpg.Pool:
         """The bare asyncpg pool of `signalbox_meter`, for the batched statements of the request path."""
-        if self._meter_pool is None:
-            self._meter_pool = await asyncpg.create_pool(
-                **_asyncpg_arguments(self._url_of(DatabaseRole.METER)), min_size=1, max_size=self._connections_max
-            )
-        return self._meter_pool
+        async with self._meter_pool_lock:
+            if self._meter_pool is None:
+                self._meter_pool = await asyncpg.create_pool(
+                    **_asyncpg_arguments(self._url_of(DatabaseRole.METER)),
+                    min_size=1,
+                    max_size=self._connections_max,
+                    reset=_end_transaction,
+                )
+            return self._meter_pool
 
     async def listener(self) -> asyncpg.Connection:
         """A connection of its own for LISTEN; the caller closes it."""
@@ -124,6 +130,12 @@ class Database:
             self._engines[role] = engine
         async with async_sessionmaker(engine, expire_on_commit=False)() as session, session.begin():
             yield session
+
+
+async def _end_transaction(connection: asyncpg.Connection) -> None:
+    """Ready a connection of the meter for the next batch: its statements leave nothing else behind to reset."""
+    if connection.is_in_transaction():
+        await connection.reset()
 
 
 def _asyncpg_arguments(url: str) -> dict[str, object]:

@@ -8,6 +8,7 @@ import base64
 import binascii
 import os
 import re
+import secrets
 from pathlib import Path
 from typing import Final
 
@@ -34,14 +35,14 @@ def load_master_key(*, text: str | None = None, path: Path | None = None, is_cre
         raise MasterKeyWrong(
             f"There is no master key. Set SIGNALBOX_MASTER_KEY or SIGNALBOX_MASTER_KEY_FILE. {_HOW_TO}"
         )
-    if is_created and not path.exists():
-        _create(path)
     try:
+        if is_created and not path.exists():
+            _create(path)
         content = path.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError) as error:
         raise MasterKeyWrong(
-            f"The master key's file {path} cannot be read ({type(error).__name__}). "
-            f"Check the path and who may read it. {_HOW_TO}"
+            f"The master key's file {path} cannot be {'made or ' * is_created}read ({type(error).__name__}). "
+            f"Check the path and who may use it. {_HOW_TO}"
         ) from error
     return _parse(content, f"The master key in {path}")
 
@@ -67,8 +68,7 @@ def _parse(text: str, what: str) -> bytes:
 
 def _create(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    new.unlink(missing_ok=True)
+    new = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     with os.fdopen(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
         file.write(base64.b64encode(os.urandom(KEY_BYTES)) + b"\n")
         file.flush()

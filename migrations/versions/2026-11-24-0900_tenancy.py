@@ -166,14 +166,15 @@ AS $$
 DECLARE
     counted sign_in_attempt;
 BEGIN
-    DELETE FROM sign_in_attempt WHERE email_hash IN (
-        SELECT email_hash FROM sign_in_attempt WHERE window_ends_at < now() LIMIT 100 FOR UPDATE SKIP LOCKED);
     INSERT INTO sign_in_attempt AS a
         VALUES (sha256(convert_to(lower(wanted_email), 'UTF8')), 1, now() + make_interval(secs => window_s))
         ON CONFLICT (email_hash) DO UPDATE SET
             attempts = CASE WHEN a.window_ends_at < now() THEN 1 ELSE a.attempts + 1 END,
             window_ends_at = CASE WHEN a.window_ends_at < now() THEN excluded.window_ends_at ELSE a.window_ends_at END
         RETURNING * INTO counted;
+    -- After the row is ours, and past what others hold: two tries that sweep cannot wait for each other.
+    DELETE FROM sign_in_attempt WHERE email_hash IN (
+        SELECT email_hash FROM sign_in_attempt WHERE window_ends_at < now() LIMIT 100 FOR UPDATE SKIP LOCKED);
     IF counted.attempts <= attempts_max THEN
         RETURN NULL;
     END IF;

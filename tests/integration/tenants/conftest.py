@@ -1,11 +1,13 @@
 """Builders of the tenancy tests: a vault and two tenants in a real database."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from uuid import UUID
 
+import asyncpg
 import pytest
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
 
 from tenants import Actor, CreatedTenant, Database, Vault, create_platform, create_tenant
 
@@ -57,3 +59,12 @@ def events(database: Database) -> Events:
             return [json.loads(row.payload) for row in rows]
 
     return read
+
+
+@pytest.fixture
+async def admin(database_url: Callable[[str], str]) -> AsyncIterator[asyncpg.Connection]:
+    """A superuser's connection, for what no role of ours may do."""
+    parts = make_url(database_url("signalbox_bootstrap"))
+    connection = await asyncpg.connect(host=str(parts.query["host"]), user=parts.username, database=parts.database)
+    yield connection
+    await connection.close()

@@ -136,7 +136,7 @@ async def test_a_revoked_key_stops_by_polling_when_nothing_is_notified(
 
 async def test_a_killed_listener_reconnects_and_forgets_what_it_may_have_missed(
     database: Database,
-    database_url: Callable[[str], str],
+    admin: asyncpg.Connection,
     vault: Vault,
     member: Actor,
     tenant: CreatedTenant,
@@ -148,7 +148,7 @@ async def test_a_killed_listener_reconnects_and_forgets_what_it_may_have_missed(
         await snapshot.principal(key.secret)
     flushed = asyncio.Event()
     snapshot.subscribe(lambda changed: flushed.set() if changed == EVERYONE else None)
-    await _kill_listeners(database_url)
+    await _kill_listeners(admin)
     await revoke_key(database, member, tenant.tenant_id, created.key.api_key_id)
     await _until(_is_refused(snapshot, created.secret, KeyRevoked))
     async with asyncio.timeout(PATIENCE_S):
@@ -158,20 +158,12 @@ async def test_a_killed_listener_reconnects_and_forgets_what_it_may_have_missed(
     await _until(_is_refused(snapshot, later.secret, KeyRevoked))
 
 
-async def _kill_listeners(database_url: Callable[[str], str]) -> None:
-    url = database_url("signalbox_bootstrap")
-    name, host = url.rpartition("/")[2].partition("?")[0], url.rpartition("host=")[2]
-    if "/" in host:
-        name = url.split("@/", 1)[1].split("?", 1)[0]
-    admin = await asyncpg.connect(host=host, user="signalbox_bootstrap", database=name)
-    try:
-        killed = await admin.fetch(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND usename = 'signalbox_snapshot' AND query LIKE 'LISTEN%'"
-        )
-        assert killed
-    finally:
-        await admin.close()
+async def _kill_listeners(admin: asyncpg.Connection) -> None:
+    killed = await admin.fetch(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND usename = 'signalbox_snapshot' AND query LIKE 'LISTEN%'"
+    )
+    assert killed
 
 
 async def test_a_key_that_expires_in_memory_stops(
@@ -276,7 +268,7 @@ async def test_credentials_and_secrets_are_the_tenants_own(
 
 async def test_a_ciphertext_moved_to_another_row_is_rejected(
     database: Database,
-    database_url: Callable[[str], str],
+    admin: asyncpg.Connection,
     vault: Vault,
     member: Actor,
     tenant: CreatedTenant,
@@ -288,17 +280,12 @@ async def test_a_ciphertext_moved_to_another_row_is_rejected(
         )
         for name in ("first", "second")
     ]  # fmt: skip
-    url = database_url("signalbox_bootstrap")
-    admin = await asyncpg.connect(
-        host=url.rpartition("host=")[2], user="signalbox_bootstrap", database=url.split("@/", 1)[1].split("?", 1)[0]
-    )
     await admin.execute(
         "UPDATE provider_credential a SET secret = b.secret FROM provider_credential b "
         "WHERE a.credential_id = $1 AND b.credential_id = $2",
         second.credential_id,
         first.credential_id,
     )
-    await admin.close()
     snapshot = Snapshot(database, vault)
     assert await snapshot.secret(tenant.tenant_id, first.credential_id) == "sk-first-0123456789"
     with pytest.raises(SecretRejected):
