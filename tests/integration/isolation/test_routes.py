@@ -1,0 +1,76 @@
+"""No route answers a stranger, and none tells one tenant of another; from the application's own route table."""
+
+import pytest
+from litestar import Litestar, get
+from litestar.exceptions import NotAuthorizedException
+from litestar.response import Redirect
+from litestar.testing import AsyncTestClient
+
+from app.main import create_app
+from tests.integration.app.conftest import World
+from tests.integration.isolation.routes import Door, doors, open_doors
+
+# Who may be answered without being known: what a load balancer asks.
+PUBLIC = {Door("GET", "/livez"), Door("GET", "/readyz")}
+STRANGERS = {
+    "nobody": {},
+    "an unknown key": {"authorization": "Bearer sbx_live_0000000000000000000000000000000000000000000"},
+    "half a header": {"authorization": "Bearer"},
+    "an unknown session": {"cookie": "session=00000000000000000000000000000000"},
+}
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+async def test_every_route_but_a_named_few_refuses_a_stranger(world: World, stranger: str) -> None:
+    async def knock(verb: str, path: str) -> tuple[int, str]:
+        request = world.client.request(verb, world.base_url + path, headers=STRANGERS[stranger], allow_redirects=False)
+        async with request as answer:
+            return answer.status, answer.headers.get("location", "")
+
+    assert await open_doors(create_app(world.gateway), knock) == PUBLIC
+
+
+async def test_no_route_tells_one_tenant_of_another(world: World) -> None:
+    answered = await world.chat("A question of ours", headers={"x-signalbox-metadata": '{"canary": "of-acme"}'})
+    assert answered.status == 200
+    # How an id of ours is made for each parameter that a path may have; a new one must be added here.
+    ids = {"wanted_id": answered.headers["x-signalbox-request-id"]}
+    canaries = {"of-acme", "Acme", "A question of ours", str(world.acme.tenant_id), *ids.values()}
+    tried = 0
+    for door in doors(create_app(world.gateway)):
+        headers = {"authorization": f"Bearer {world.umbrella.key}"}
+        async with world.client.request(door.verb, world.base_url + door.at(ids), headers=headers) as answer:
+            if "{" in door.path and answer.status != 405:
+                assert answer.status == 404, door
+                tried += 1
+            # An id that the caller sent itself may be said back to it.
+            text = (await answer.text()).replace(door.at(ids).rpartition("/")[2] if "{" in door.path else "\0", "")
+            assert not {canary for canary in canaries if canary in text}, door
+    assert tried
+
+
+async def test_an_open_route_would_be_found() -> None:
+    @get("/closed")
+    async def closed() -> None:
+        raise NotAuthorizedException
+
+    @get("/open")
+    async def opened() -> None:
+        return None
+
+    @get("/page")
+    async def page() -> Redirect:
+        return Redirect("/sign-in?next=/page", status_code=303)
+
+    @get("/elsewhere/{project_id:uuid}")
+    async def elsewhere() -> Redirect:
+        return Redirect("/projects", status_code=303)
+
+    app = Litestar([closed, opened, page, elsewhere], openapi_config=None)
+    async with AsyncTestClient(app) as client:
+
+        async def knock(verb: str, path: str) -> tuple[int, str]:
+            answer = await client.request(verb, path, follow_redirects=False)
+            return answer.status_code, answer.headers.get("location", "")
+
+        assert await open_doors(app, knock) == {Door("GET", "/open"), Door("GET", "/elsewhere/{project_id}")}
