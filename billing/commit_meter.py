@@ -10,9 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 from uuid import UUID
 
-import asyncpg
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from billing.batching import Batcher
 from billing.budget_repository import find_budget_name
@@ -31,7 +29,7 @@ from billing.meter_repository import (
     settle_batch,
 )
 from billing.records import RequestRecord
-from tenants import Database
+from tenants import DATABASE_ERRORS, Database
 
 BATCH_MAX: Final = 64
 QUEUE_MAX: Final = 10_000
@@ -168,7 +166,7 @@ class CommitMeter:
         try:
             async with self._database.tenant(reservation.tenant_id) as session:
                 named = await find_budget_name(session, reservation.tenant_id, row.budget_id)
-        except (SQLAlchemyError, asyncpg.PostgresError, OSError):
+        except DATABASE_ERRORS:
             return MeterUnavailable("The budget that refuses could not be read. Nothing was charged; retry shortly.")
         assert named is not None, "budgets are marked as removed and never deleted"
         scope, scope_name, period = named

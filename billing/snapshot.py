@@ -12,15 +12,13 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.errors import PlanUnknown
 from billing.plan import Plan
 from billing.plan_repository import find_plan_of
 from billing.price_book import PriceBook, read_price_book
-from tenants import EVERYONE, PLATFORM_TENANT_ID, Database, DatabaseUnavailable
+from tenants import DATABASE_ERRORS, EVERYONE, PLATFORM_TENANT_ID, Database, DatabaseUnavailable
 
 PLANS_MAX: Final = 10_000
 
@@ -85,7 +83,7 @@ class BillingSnapshot:
         try:
             async with self._database.snapshot() as session:
                 yield session
-        except (SQLAlchemyError, asyncpg.PostgresError, OSError) as error:
+        except DATABASE_ERRORS as error:
             raise DatabaseUnavailable from error
 
     def _valid_book(self) -> PriceBook | None:

@@ -8,7 +8,7 @@ from tenants.change_feed import EVERYONE
 from tenants.console_sessions import ConsoleSession, TenantKind, find_session, sign_in, sign_out
 from tenants.credentials import CheckAddress, Credential, add_credential, disable_credential, list_credentials
 from tenants.crypto import Vault
-from tenants.database import Base, Database, DatabaseRole
+from tenants.database import DATABASE_ERRORS, Base, Database, DatabaseRole
 from tenants.errors import (
     AuditBroken,
     DatabaseUnavailable,
@@ -50,6 +50,7 @@ from tenants.tenancy import (
 )
 
 __all__ = [
+    "DATABASE_ERRORS",
     "EVERYONE",
     "PLATFORM_TENANT_ID",
     "ROLE_SCOPES",

@@ -5,7 +5,6 @@ that tenant's rows and no others. Invariant: no session leaves here without its 
 """
 
 import asyncio
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from enum import StrEnum

@@ -43,8 +43,9 @@ CREATE TABLE budget_period (
     FOREIGN KEY (tenant_id, budget_id) REFERENCES budget
 ) WITH (fillfactor = 50);
 
+-- No foreign key: each would lock the same row of its tenant, thousands of times a second.
 CREATE TABLE reservation (
-    tenant_id uuid NOT NULL REFERENCES tenant,
+    tenant_id uuid NOT NULL,
     attempt_id uuid NOT NULL,
     request_id uuid NOT NULL,
     process_id uuid NOT NULL,
@@ -189,6 +190,52 @@ BEGIN
                 AND (b.api_key_id IS NULL OR b.api_key_id = ANY (api_key_ids))
             ORDER BY p.tenant_id, p.budget_id, p.period_start FOR UPDATE OF p
     ) locked;
+    -- Mostly the whole batch fits: then it is held in one statement. Repeated attempts are summed too, which errs
+    -- towards the loop below.
+    PERFORM 1 FROM (
+        SELECT b.tenant_id, b.budget_id, min(b.limit_nano_usd) AS limit_nano_usd, sum(a.amount) AS amount,
+               min(budget_period_start(b.period, b.time_zone, now_at)) AS starts
+            FROM unnest(tenant_ids, project_ids, api_key_ids, amounts) AS a(tenant_id, project_id, api_key_id, amount)
+            JOIN budget b ON b.tenant_id = a.tenant_id AND b.budget_id = ANY (locked_ids)
+                AND (b.project_id IS NULL OR b.project_id = a.project_id)
+                AND (b.api_key_id IS NULL OR b.api_key_id = a.api_key_id)
+            WHERE a.amount > 0
+            GROUP BY b.tenant_id, b.budget_id
+        ) wanted
+        JOIN budget_period p ON p.tenant_id = wanted.tenant_id AND p.budget_id = wanted.budget_id
+            AND p.period_start = wanted.starts
+        WHERE p.spent_nano_usd + p.reserved_nano_usd + wanted.amount > wanted.limit_nano_usd;
+    IF NOT FOUND THEN
+        WITH asked AS (
+            SELECT a.tenant_id, a.attempt_id, a.request_id, a.amount, scopes.ids, scopes.starts
+                FROM unnest(tenant_ids, project_ids, api_key_ids, request_ids, attempt_ids, amounts)
+                    AS a(tenant_id, project_id, api_key_id, request_id, attempt_id, amount)
+                CROSS JOIN LATERAL (
+                    SELECT coalesce(array_agg(b.budget_id), '{{}}') AS ids,
+                           coalesce(array_agg(budget_period_start(b.period, b.time_zone, now_at)), '{{}}') AS starts
+                        FROM budget b WHERE b.tenant_id = a.tenant_id AND b.budget_id = ANY (locked_ids)
+                            AND (b.project_id IS NULL OR b.project_id = a.project_id)
+                            AND (b.api_key_id IS NULL OR b.api_key_id = a.api_key_id)
+                ) scopes
+        ), held AS (
+            INSERT INTO reservation (tenant_id, attempt_id, request_id, process_id, amount_nano_usd, budget_ids, period_starts)
+                SELECT a.tenant_id, a.attempt_id, a.request_id, holder, a.amount, a.ids, a.starts
+                    FROM asked a ORDER BY a.tenant_id, a.attempt_id
+                ON CONFLICT DO NOTHING
+                RETURNING reservation.tenant_id, reservation.budget_ids, reservation.period_starts,
+                          reservation.amount_nano_usd
+        ), moves AS (
+            SELECT h.tenant_id, s.id, s.starts, sum(h.amount_nano_usd)::bigint AS amount
+                FROM held h CROSS JOIN LATERAL unnest(h.budget_ids, h.period_starts) AS s(id, starts)
+                GROUP BY 1, 2, 3
+        )
+        UPDATE budget_period p SET reserved_nano_usd = p.reserved_nano_usd + m.amount
+            FROM moves m WHERE p.tenant_id = m.tenant_id AND p.budget_id = m.id AND p.period_start = m.starts
+                AND m.amount > 0;
+        RETURN QUERY SELECT n, 'held', NULL::uuid, NULL::bigint, NULL::bigint, NULL::bigint, NULL::timestamptz
+            FROM generate_series(1, cardinality(attempt_ids)::bigint) AS n;
+        RETURN;
+    END IF;
     FOR attempt IN
         SELECT * FROM unnest(tenant_ids, project_ids, api_key_ids, request_ids, attempt_ids, amounts)
             WITH ORDINALITY AS a(tenant_id, project_id, api_key_id, request_id, attempt_id, amount, ordinal)
