@@ -15,6 +15,7 @@ from typing import NamedTuple
 # From the outermost inwards: a folder may import what stands right of it.
 ROOMS = ("app", "dashboard", "billing", "tenants")
 CODE = (*ROOMS, "migrations", "infra")
+TEXT_BYTES_MAX = 2_000_000
 FIXTURES = "tests/architecture/fixtures/"
 # What .gitignore names, and what git keeps for itself.
 NOT_OURS = {
@@ -51,6 +52,16 @@ def sources(tree_root: Path, *folders: str) -> Iterator[Source]:
 def files(tree_root: Path) -> tuple[str, ...]:
     """Every file that could be committed, but the fixtures, which break rules on purpose."""
     return tuple(path for path in _walk(tree_root, "") if not path.startswith(FIXTURES))
+
+
+def lines(file: Path) -> list[str]:
+    """The lines of a text file; none of a file that is missing, binary or too large to be written by hand."""
+    if not file.exists() or file.stat().st_size > TEXT_BYTES_MAX:
+        return []
+    try:
+        return file.read_text().splitlines()
+    except UnicodeDecodeError:
+        return []
 
 
 def comments(source: Source) -> Iterator[tuple[int, str]]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.architecture.rules import data, direction, errors, hygiene, shape, text
+from tests.architecture.rules import data, direction, documents, errors, hygiene, shape, text
 
 Rule = Callable[[Path], list[str]]
 
@@ -31,5 +31,6 @@ RULES: tuple[Rule, ...] = (
     text.machine_paths,
     text.registries,
     text.foreign_files,
-    text.documented_paths,
+    documents.documented_paths,
+    documents.settings_documented,
 )

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tests.architecture.source import files
+from tests.architecture.source import files, lines
 
 # Written as patterns, so that this file does not match itself.
 MACHINE_PATH = re.compile(r"(?<![\w.$}])/(root|work|home/\w+|Users/\w+)/")
@@ -12,9 +12,6 @@ REGISTRY = re.compile(
     r"pypi\.org|pythonhosted\.org|registry\.npmjs|npmjs\.org|--(extra-)?index-url|://registry\.|/simple/?[\"' ]"
 )
 FOREIGN = re.compile(r"(^|/)(uv\.lock|poetry\.lock|[^/]+\.min\.(js|css)|node_modules/.*)$")
-# A path in backticks, as documents name it; patterns, templates and what is only planned are not paths.
-NAMED_PATH = re.compile(r"`((?:app|billing|dashboard|infra|migrations|tenants|tests)/[\w./-]*)`")
-BYTES_MAX = 2_000_000
 
 
 def machine_paths(tree_root: Path) -> list[str]:
@@ -36,32 +33,10 @@ def foreign_files(tree_root: Path) -> list[str]:
     return [f"{path}:1: does not belong into the tree" for path in files(tree_root) if FOREIGN.search(path)]
 
 
-def documented_paths(tree_root: Path) -> list[str]:
-    """A document names no file or folder that is not there; an empty folder is in no clone."""
-    there = {f"{folder}/" for path in files(tree_root) for folder in Path(path).parents} | set(files(tree_root))
-    return [
-        f"{path}:{number}: `{named}` is not there"
-        for path in files(tree_root)
-        if path.endswith(".md")
-        for number, line in enumerate(_lines(tree_root / path), 1)
-        for named in NAMED_PATH.findall(line)
-        if not {named, f"{named}/"} & there
-    ]
-
-
 def _matching(tree_root: Path, pattern: re.Pattern[str], message: str) -> list[str]:
     return [
         f"{path}:{number}: {message}"
         for path in files(tree_root)
-        for number, line in enumerate(_lines(tree_root / path), 1)
+        for number, line in enumerate(lines(tree_root / path), 1)
         if pattern.search(line)
     ]
-
-
-def _lines(file: Path) -> list[str]:
-    if file.stat().st_size > BYTES_MAX:
-        return []
-    try:
-        return file.read_text().splitlines()
-    except UnicodeDecodeError:
-        return []
