@@ -170,16 +170,6 @@ async def select_members(session: AsyncSession, tenant_id: UUID, limit: int) -> 
     return list((await session.execute(statement)).scalars())
 
 
-async def find_member(session: AsyncSession, tenant_id: UUID, member_id: UUID) -> MemberRow | None:
-    """One member of the tenant, disabled or not, locked against other changes."""
-    statement = (
-        select(MemberRow)
-        .where(MemberRow.tenant_id == tenant_id, MemberRow.member_id == member_id)
-        .with_for_update(key_share=True)
-    )
-    return (await session.execute(statement)).scalar_one_or_none()
-
-
 async def sign_in_candidates(session: AsyncSession, email: str) -> list[tuple[UUID, UUID, str]]:
     """Who may sign in with this email, across tenants: tenant, member, password hash; oldest first."""
     statement = text("SELECT tenant_id, member_id, password_hash FROM sign_in_candidates(:email)")
