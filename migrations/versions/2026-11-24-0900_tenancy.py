@@ -44,7 +44,9 @@ CREATE TABLE member (
     created_at timestamptz NOT NULL DEFAULT now(),
     disabled_at timestamptz,
     PRIMARY KEY (tenant_id, member_id),
-    UNIQUE (tenant_id, email)
+    UNIQUE (tenant_id, email),
+    -- Staff see across tenants: whatever runs in a tenant's session cannot make its member one of them.
+    CHECK ((role = 'operator') = (tenant_id = '00000000-0000-7000-8000-000000000000'))
 );
 CREATE INDEX member_email ON member (email);
 

@@ -80,3 +80,12 @@ async def test_the_owner_sees_no_tenants_rows_where_no_function_needs_them(house
     async with connected(house.url_of(DatabaseRole.OWNER)) as owner:
         for table in ("project", "api_key", "provider_credential", "tenant_key", "request_record", "ledger_entry"):
             assert await owner.fetchval(f"SELECT count(*) FROM {table}") == 0, table
+
+
+async def test_no_tenant_makes_its_member_one_of_the_platforms_staff(house: House) -> None:
+    async with connected(house.url_of(DatabaseRole.APP)) as app, app.transaction():
+        await app.execute("SELECT set_config('signalbox.tenant_id', $1, true)", str(house.ours))
+        with pytest.raises(asyncpg.CheckViolationError):
+            async with app.transaction():
+                await app.execute("UPDATE member SET role = 'operator'")
+        assert await app.execute("UPDATE member SET role = 'admin'") == "UPDATE 1"
