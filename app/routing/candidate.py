@@ -32,6 +32,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
+        """As callers and policies write it: `provider/model`."""
         return f"{self.provider_name}/{self.model}"
 
     def bound_nano_usd(self, *, input_tokens: int, output_tokens: int) -> int:

@@ -102,10 +102,12 @@ class Situation:
 
     @cached_property
     def instruction(self) -> str:
+        """The last user message, as `contains` and `glob` read it."""
         return _bounded(self.signals.facts.instruction)
 
     @cached_property
     def system(self) -> str:
+        """The system prompt, as `contains` and `glob` read it."""
         return _bounded(self.signals.facts.system)
 
 

@@ -20,11 +20,11 @@ def main() -> int:
         os.setuid(user_id)
     try:
         postgres = EmbeddedPostgres(folder, is_durable=False)
-        print("started" if postgres.start() else "attached", flush=True)  # noqa: T201
+        print("started" if postgres.start() else "attached", flush=True)  # noqa: T201 - its parent reads the line
         sys.stdin.read()
         postgres.stop()
     except EmbeddedError as error:
-        print(error, flush=True)  # noqa: T201
+        print(error, flush=True)  # noqa: T201 - its parent reads the line
         return 1
     return 0
 
