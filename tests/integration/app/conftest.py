@@ -128,7 +128,7 @@ class serve:
     def __init__(self, gateway: Gateway) -> None:
         self._config = uvicorn.Config(create_app(gateway), http="httptools", log_config=None, access_log=False)
         self._server = uvicorn.Server(self._config)
-        self._server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] - pytest keeps the signals
+        self._server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # pytest keeps the signals
         self._socket = socket.create_server(("127.0.0.1", 0))
 
     async def __aenter__(self) -> str:

@@ -18,7 +18,7 @@ CLOCK = Tool("read_clock", {"type": "object", "properties": {"zone": {"type": "s
 
 
 def prompt(instruction: str = "Tell me about tides", **fields: object) -> Prompt:
-    return Prompt(texts=(instruction,), instruction=instruction, input_tokens=10, **fields)  # type: ignore[arg-type] - a builder's fields
+    return Prompt(texts=(instruction,), instruction=instruction, input_tokens=10, **fields)  # type: ignore[arg-type]  # a builder's fields
 
 
 def text(choice: Choice) -> str:
