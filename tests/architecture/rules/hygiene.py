@@ -10,8 +10,8 @@ from tests.architecture.source import CODE, Source, called_name, calls, comments
 OPEN_END = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 OWNED = re.compile(r"\b(TODO|FIXME)\([a-z][\w-]*\): .*\b(when|once|after|until|if|before)\b")
 SILENCED = re.compile(r"#\s*(noqa|type:\s*ignore)(?P<rest>.*)")
-# `
-NAMED = re.compile(r"(:\s*[A-Z]+\d+(,\s*[A-Z]+\d+)*|\[[a-z, -]+\])\s*(-+|–|#)\s*\w+")
+# A linter's codes, then a dash and the reason; mypy takes nothing but a second `#` after its code.
+NAMED = re.compile(r":\s*[A-Z]+\d+(,\s*[A-Z]+\d+)*\s*[-–]+\s*\w+|\[[a-z, -]+\]\s*#\s*\w+")
 
 OUTPUT_HOMES = ("app/cli.py", "app/commands/", "app/__main__.py")
 # The edges where an unknown error ends: the request, the command, and loops that must outlive one bad round.
