@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,12 +23,13 @@ from migrations import upgrade
 from migrations.upgrade import ROLES_SQL
 from tenants import Database, DatabaseRole
 
+MIGRATED = "template_signalbox"
 _numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
-    """A server without durability, holding the migrated database `template_signalbox`."""
+    """A server without durability, holding the migrated database MIGRATED."""
     folder = Path(tempfile.mkdtemp(prefix="sbx"))
     folder.chmod(0o755)
     server = EmbeddedPostgres(folder / "pg", is_durable=False)
@@ -43,20 +45,25 @@ def postgres() -> Iterator[EmbeddedPostgres]:
 async def _make_template(server: EmbeddedPostgres) -> None:
     admin = await asyncpg.connect(host=_host(server), user=SUPERUSER, database="postgres")
     await admin.execute(ROLES_SQL.read_text())
-    await admin.execute(f"CREATE DATABASE template_signalbox OWNER {DatabaseRole.OWNER}")
+    await admin.execute(f"CREATE DATABASE {MIGRATED} OWNER {DatabaseRole.OWNER}")
     await admin.close()
-    await upgrade(server.url(DatabaseRole.OWNER, "template_signalbox"))
+    await upgrade(server.url(DatabaseRole.OWNER, MIGRATED))
 
 
 @pytest.fixture
 async def database_url(postgres: EmbeddedPostgres) -> AsyncIterator[Callable[[str], str]]:
     """The address by role name of a fresh, migrated database; superuser `signalbox_bootstrap` works too."""
+    async with copied_database(postgres, MIGRATED) as url_of:
+        yield url_of
+
+
+@asynccontextmanager
+async def copied_database(server: EmbeddedPostgres, template: str) -> AsyncIterator[Callable[[str], str]]:
+    """The address by role name of a copy of a template, dropped at the end."""
     name = f"test_{os.getpid()}_{next(_numbers)}_{uuid4().hex[:6]}"
-    admin = await asyncpg.connect(host=_host(postgres), user=SUPERUSER, database="postgres")
-    await admin.execute(
-        f"CREATE DATABASE {name} OWNER {DatabaseRole.OWNER} TEMPLATE template_signalbox STRATEGY file_copy"
-    )
-    yield lambda role: postgres.url(role, name)
+    admin = await asyncpg.connect(host=_host(server), user=SUPERUSER, database="postgres")
+    await admin.execute(f"CREATE DATABASE {name} OWNER {DatabaseRole.OWNER} TEMPLATE {template} STRATEGY file_copy")
+    yield lambda role: server.url(role, name)
     await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await admin.close()
 

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import aiohttp
+import asyncpg
 import pytest
 import uvicorn
 
+from app.embedded import EmbeddedPostgres
+from app.embedded.postgres import SUPERUSER
 from app.gateway.attempts import AttemptLimits
 from app.main import Gateway, GatewayLimits, create_app
 from app.routing import load_default_policy
@@ -20,6 +23,7 @@ from tenants import (
     PLATFORM_TENANT_ID,
     SYSTEM,
     Database,
+    DatabaseRole,
     Vault,
     add_credential,
     create_key,
@@ -27,6 +31,7 @@ from tenants import (
     create_tenant,
     publish_policy,
 )
+from tests.conftest import MIGRATED, copied_database
 
 FAST = AttemptLimits(
     attempts_max=3, request_deadline_s=10, connect_timeout_s=1, first_byte_timeout_s=1, idle_timeout_s=1
@@ -45,6 +50,18 @@ class TestTenant:
     key: str
     owner_email: str
     owner_password: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A template database and what opens it."""
+
+    template: str
+    vault: Vault
+    acme: TestTenant
+    umbrella: TestTenant
+    operator_email: str
+    operator_password: str
 
 
 @dataclass(slots=True)
@@ -81,27 +98,42 @@ async def sandbox() -> AsyncIterator[SandboxServer]:
         yield server
 
 
-@pytest.fixture
-async def world(database: Database, sandbox: SandboxServer) -> AsyncIterator[World]:
+@pytest.fixture(scope="session")
+def prepared(postgres: EmbeddedPostgres) -> Prepared:
+    """A template with the platform and two tenants, made once: passwords are slow to hash on purpose."""
+    return asyncio.run(_prepare(postgres))
+
+
+async def _prepare(postgres: EmbeddedPostgres) -> Prepared:
     vault = Vault(secrets.token_bytes(32), "test")
-    await prepare_platform(database, vault, sandbox)
-    acme = await make_tenant(database, vault, "Acme")
-    umbrella = await make_tenant(database, vault, "Umbrella")
-    gateway = Gateway(database, vault, limits=GatewayLimits(body_bytes_max=1_000_000, attempts=FAST))
-    async with serve(gateway) as base_url, aiohttp.ClientSession() as client:
-        yield World(base_url, gateway, sandbox, client, acme, umbrella)
-
-
-async def prepare_platform(database: Database, vault: Vault, sandbox: SandboxServer) -> None:
+    template = f"template_world_{secrets.token_hex(4)}"
+    owner = await asyncpg.connect(host=postgres.url("any").rpartition("host=")[2], user=SUPERUSER, database="postgres")
+    await owner.execute(f"CREATE DATABASE {template} OWNER {DatabaseRole.OWNER} TEMPLATE {MIGRATED}")
+    await owner.close()
+    database = Database(lambda role: postgres.url(role, template))
     await seed_plans(database)
-    await create_platform(database, vault, operator_email="operator@signalbox.example")
+    platform = await create_platform(database, vault, operator_email="operator@signalbox.example")
+    assert platform is not None
     await declare_prices(database, PROVIDER_NAME, sandbox_prices(UUID(int=0)))
-    await add_credential(
-        database, vault, SYSTEM, PLATFORM_TENANT_ID,
-        provider_name=PROVIDER_NAME, name="sandbox", secret="sandbox-key", base_url=sandbox.base_url,
-        check_address=allow_any_address,
-    )  # fmt: skip
     await publish_policy(database, SYSTEM, PLATFORM_TENANT_ID, "default", load_default_policy())
+    acme, umbrella = [await make_tenant(database, vault, name) for name in ("Acme", "Umbrella")]
+    await database.close()
+    return Prepared(template, vault, acme, umbrella, platform.owner_email, platform.owner_password)
+
+
+@pytest.fixture
+async def world(postgres: EmbeddedPostgres, prepared: Prepared, sandbox: SandboxServer) -> AsyncIterator[World]:
+    async with copied_database(postgres, prepared.template) as url_of:
+        database = Database(url_of, connections_max=4)
+        await add_credential(
+            database, prepared.vault, SYSTEM, PLATFORM_TENANT_ID,
+            provider_name=PROVIDER_NAME, name="sandbox", secret="sandbox-key", base_url=sandbox.base_url,
+            check_address=allow_any_address,
+        )  # fmt: skip
+        limits = GatewayLimits(body_bytes_max=1_000_000, attempts=FAST)
+        gateway = Gateway(database, prepared.vault, limits=limits)
+        async with serve(gateway) as base_url, aiohttp.ClientSession() as client:
+            yield World(base_url, gateway, sandbox, client, prepared.acme, prepared.umbrella)
 
 
 async def allow_any_address(url: str) -> None:
