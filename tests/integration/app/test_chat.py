@@ -149,6 +149,27 @@ async def test_a_spent_budget_is_402_and_names_itself(world: World) -> None:
     assert not world.sandbox.calls
 
 
+async def test_headroom_held_by_a_request_in_flight_is_429_and_not_402(world: World) -> None:
+    bound = world.gateway.billing
+    book = await bound.price_book()
+    price = book.get("sandbox", "swift-mini")
+    assert price is not None
+    one_request = price.bound_nano_usd(input_tokens=1_000, output_tokens=1_000) * 3 // 2
+    await set_budget(world.database, SYSTEM, world.acme.tenant_id, period="month", limit_nano_usd=one_request)
+    world.sandbox.fail(FaultKind.DELAY, count=1)
+    call = {"model": "sandbox/swift-mini", "max_tokens": 1_000}
+    first = asyncio.create_task(world.chat(**call))
+    while not await total(world, "SELECT count(*) FROM reservation WHERE state = 'held'"):
+        await asyncio.sleep(0.01)
+    second = await world.chat(**call)
+    assert second.status == 429, await second.text()
+    assert (await second.json())["error"]["code"] == "budget_contended"
+    assert int(second.headers["retry-after"]) >= 1
+    assert "x-should-retry" not in second.headers
+    assert (await first).status == 200
+    assert (await world.chat(**call)).status == 200
+
+
 async def test_an_unset_output_limit_shrinks_to_fit_the_budget(world: World) -> None:
     await set_budget(world.database, SYSTEM, world.acme.tenant_id, period="month", limit_nano_usd=200_000)
     response = await world.chat()
