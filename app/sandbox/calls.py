@@ -1,7 +1,7 @@
 """The sandbox's own account of every call it served: the truth that metering is compared with.
 
-Kept in memory (the newest) and, with a state folder, one JSON line per call, written before the next
-call can end. Invariant: one entry per call that had a body, whatever became of it.
+Kept in memory (the newest) and, with a state folder, one JSON line per call. Invariant: one entry per
+call that had a body, whatever became of it, written before the last byte of its answer.
 """
 
 from collections import deque

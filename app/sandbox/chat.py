@@ -37,6 +37,8 @@ from billing import Usage
 HANG_S_MAX: Final = 600.0
 # A sleep shorter than this costs more than it waits; a stream catches up instead.
 PAUSE_S_MIN: Final = 0.004
+# So that a caller who left is noticed also in a stream that never waits.
+EVENTS_WITHOUT_PAUSE_MAX: Final = 8
 CHOICES_MAX: Final = 128
 WRONG_USAGE_FACTOR: Final = 1_000
 
@@ -52,6 +54,8 @@ _REFUSALS: Final[dict[FaultKind, tuple[int, str, str | None, str]]] = {
     FaultKind.OVERLOADED: (503, "server_error", "overloaded", "Simulated overload."),
 }
 _ERROR_EVENT: Final = encode_event(encode_error("Simulated error in a stream.", "server_error", "overloaded"))
+_BROKEN_EVENT: Final = b'data: {"id": "chatcmpl-\n\ndata: [DONE]\n\n'
+_HALF_WAY: Final = (FaultKind.CUT, FaultKind.STALL, FaultKind.LATE_ERROR_EVENT, FaultKind.MALFORMED)
 _STREAM_HEADERS: Final = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
 RETRY_AFTER_S_DEFAULT: Final = 1
 
@@ -64,6 +68,7 @@ class ChatCall:
         self._faults = faults
         self._exchange = exchange
         self._time_scale = time_scale
+        self._is_logged = False
         self._entry = CallEntry(
             sequence=calls.next_sequence(),
             call_id="",
@@ -79,10 +84,12 @@ class ChatCall:
         try:
             await self._serve(body)
         except CallerGone:
-            self._entry.outcome = CallOutcome.CLIENT_GONE
+            self._log(CallOutcome.CLIENT_GONE)
+        except ConnectionDropped:
+            self._log(CallOutcome.FAILED)
+            raise
         finally:
-            self._settle()
-            self._calls.write(self._entry)
+            self._log(CallOutcome.FAILED)  # cancelled, because the server stops
             await self._exchange.end()
 
     async def _serve(self, body: bytes) -> None:
@@ -135,9 +142,9 @@ class ChatCall:
         return True
 
     async def _refuse(self, status: int, error: dict[str, Any], headers: dict[str, str] | None = None) -> None:
-        self._entry.outcome, self._entry.http_status = CallOutcome.REFUSED, status
+        self._entry.http_status, self._entry.generated_tokens = status, 0
+        self._log_whole(CallOutcome.REFUSED)
         await self._exchange.respond(status, msgspec.json.encode(error), headers)
-        self._entry.is_fully_delivered = True
 
     async def _answer(self, model: SandboxModel, prompt: Prompt, request: ChatRequest, fault: Fault | None) -> None:
         choices = [answer(model, prompt, choice=number) for number in range(request.n or 1)]
@@ -147,10 +154,8 @@ class ChatCall:
             await self._answer_whole(model, choices, None if kind is FaultKind.NO_USAGE else usage, fault)
             return
         events = encode_chunks(self._entry.call_id, model.name, choices, has_usage_field=request.wants_usage)
-        last = []
-        if request.wants_usage and kind is not FaultKind.NO_USAGE:
-            last.append((encode_usage_chunk(self._entry.call_id, model.name, usage), 0))
-        last.append((b"data: [DONE]\n\n", 0))
+        has_usage = request.wants_usage and kind is not FaultKind.NO_USAGE
+        last = (encode_usage_chunk(self._entry.call_id, model.name, usage) if has_usage else b"") + b"data: [DONE]\n\n"
         await self._stream(model, events, last, fault)
 
     def _account(self, prompt: Prompt, output_tokens: int, fault: Fault | None) -> Usage:
@@ -161,14 +166,27 @@ class ChatCall:
         entry.cached_tokens = cached_tokens(prompt.input_tokens)
         return entry.usage()
 
-    def _settle(self) -> None:
-        """Charge as vendors do: a whole answer as its usage says, a part by what was generated, nothing for nothing."""
+    def _log_whole(self, outcome: CallOutcome) -> None:
+        """Log before the last byte is sent, so that who has the answer finds its entry. Raises CallerGone."""
+        self._exchange.raise_if_gone()
+        self._entry.is_fully_delivered = True
+        self._log(outcome)
+
+    def _log(self, outcome: CallOutcome) -> None:
+        """Write the entry, the first time this is called.
+
+        Charges as vendors do: a whole answer by its usage, a part by what was generated, an error nothing.
+        """
+        if self._is_logged:
+            return
+        self._is_logged = True
         entry = self._entry
-        if entry.outcome is not CallOutcome.ANSWERED:
+        entry.outcome = outcome
+        if outcome is not CallOutcome.ANSWERED:
             entry.output_tokens = entry.generated_tokens
-        if model := SANDBOX_MODELS.get(entry.model):
-            is_charged = entry.generated_tokens > 0 and entry.outcome is not CallOutcome.REFUSED
-            entry.cost_nano_usd = model.cost_nano_usd(entry.usage()) if is_charged else 0
+        if entry.generated_tokens > 0:
+            entry.cost_nano_usd = SANDBOX_MODELS[entry.model].cost_nano_usd(entry.usage())
+        self._calls.write(entry)
 
     async def _answer_whole(
         self, model: SandboxModel, choices: list[Choice], usage: Usage | None, fault: Fault | None
@@ -184,7 +202,6 @@ class ChatCall:
         body = encode_answer(entry.call_id, model.name, choices, usage)
         entry.http_status = 200
         if kind in (FaultKind.CUT, FaultKind.STALL):
-            entry.outcome = CallOutcome.FAILED
             await self._exchange.start(200, {"content-type": "application/json", "content-length": str(len(body))})
             await self._exchange.write(body[: len(body) // 2])
             if kind is FaultKind.STALL:
@@ -192,40 +209,38 @@ class ChatCall:
             raise ConnectionDropped
         if kind is FaultKind.MALFORMED:
             body = body[: len(body) // 2]
+        self._log_whole(CallOutcome.FAILED if kind is FaultKind.MALFORMED else CallOutcome.ANSWERED)
         await self._exchange.respond(200, body)
-        entry.outcome = CallOutcome.FAILED if kind is FaultKind.MALFORMED else CallOutcome.ANSWERED
-        entry.is_fully_delivered = True
 
     async def _stream(
-        self, model: SandboxModel, events: list[tuple[bytes, int]], last: list[tuple[bytes, int]], fault: Fault | None
+        self, model: SandboxModel, events: list[tuple[bytes, int]], last: bytes, fault: Fault | None
     ) -> None:
-        entry, kind = self._entry, fault.kind if fault else None
-        entry.http_status, entry.outcome = 200, CallOutcome.FAILED
+        kind = fault.kind if fault else None
+        self._entry.http_status = 200
         await self._exchange.start(200, _STREAM_HEADERS)
         await self._exchange.wait(self._slow_s(fault) + model.first_token_ms / 1000 * self._time_scale)
-        if kind is FaultKind.ERROR_EVENT:
-            await self._exchange.write(_ERROR_EVENT, is_last=True)
-            return
-        is_broken = kind in (FaultKind.CUT, FaultKind.STALL, FaultKind.LATE_ERROR_EVENT, FaultKind.MALFORMED)
-        await self._write_events(model, events[: max(2, len(events) // 2)] if is_broken else events)
+        if kind is not FaultKind.ERROR_EVENT:
+            await self._write_events(model, events[: max(2, len(events) // 2)] if kind in _HALF_WAY else events)
         match kind:
             case FaultKind.CUT:
                 raise ConnectionDropped
             case FaultKind.STALL:
                 await self._exchange.wait(HANG_S_MAX)
-            case FaultKind.LATE_ERROR_EVENT:
-                await self._exchange.write(_ERROR_EVENT, is_last=True)
+                return
+            case FaultKind.ERROR_EVENT | FaultKind.LATE_ERROR_EVENT:
+                outcome, end = CallOutcome.FAILED, _ERROR_EVENT
             case FaultKind.MALFORMED:
-                await self._exchange.write(b'data: {"id": "chatcmpl-\n\ndata: [DONE]\n\n', is_last=True)
+                outcome, end = CallOutcome.FAILED, _BROKEN_EVENT
             case _:
-                await self._exchange.write(b"".join(event for event, _ in last), is_last=True)
-                entry.outcome, entry.is_fully_delivered = CallOutcome.ANSWERED, True
+                outcome, end = CallOutcome.ANSWERED, last
+        self._log_whole(outcome)
+        await self._exchange.write(end, is_last=True)
 
     async def _write_events(self, model: SandboxModel, events: list[tuple[bytes, int]]) -> None:
         owed_s = 0.0
-        for event, tokens in events:
+        for number, (event, tokens) in enumerate(events):
             owed_s += tokens / model.tokens_per_s * self._time_scale
-            if owed_s >= PAUSE_S_MIN:
+            if owed_s >= PAUSE_S_MIN or number % EVENTS_WITHOUT_PAUSE_MAX == 0:
                 await self._exchange.wait(owed_s)
                 owed_s = 0.0
             await self._exchange.write(event)

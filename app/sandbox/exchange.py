@@ -55,18 +55,21 @@ class Exchange:
 
     async def write(self, body: bytes, *, is_last: bool = False) -> None:
         """Send a part of the body. Raises CallerGone."""
-        if self._is_gone():
-            raise CallerGone
+        self.raise_if_gone()
         await self._send({"type": "http.response.body", "body": body, "more_body": not is_last})
 
     async def wait(self, seconds: float) -> None:
         """Let time pass. Raises CallerGone as soon as the client goes."""
-        if seconds <= 0:
-            if self._is_gone():
-                raise CallerGone
-            return
-        done, _ = await asyncio.wait({self._watch()}, timeout=seconds)
-        if done:
+        watch = self._watch()
+        if seconds > 0:
+            await asyncio.wait({watch}, timeout=seconds)
+        else:
+            await asyncio.sleep(0)
+        self.raise_if_gone()
+
+    def raise_if_gone(self) -> None:
+        """Raise CallerGone if the client was seen to go."""
+        if self._gone is not None and self._gone.done():
             raise CallerGone
 
     async def end(self) -> None:
@@ -74,9 +77,6 @@ class Exchange:
         if self._gone is not None:
             self._gone.cancel()
             await asyncio.gather(self._gone, return_exceptions=True)
-
-    def _is_gone(self) -> bool:
-        return self._gone is not None and self._gone.done()
 
     def _watch(self) -> asyncio.Task[None]:
         if self._gone is None:

@@ -1,0 +1,22 @@
+"""A sandbox that answers at once, and the official SDK pointed at it."""
+
+from collections.abc import AsyncIterator
+
+import openai
+import pytest
+
+from app.sandbox import SandboxServer
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[SandboxServer]:
+    """A running sandbox without waits."""
+    async with SandboxServer(time_scale=0) as server:
+        yield server
+
+
+@pytest.fixture
+async def client(sandbox: SandboxServer) -> AsyncIterator[openai.AsyncOpenAI]:
+    """The official SDK, which does not retry."""
+    async with openai.AsyncOpenAI(base_url=sandbox.base_url, api_key="any", max_retries=0) as client:
+        yield client
