@@ -23,32 +23,14 @@ from tenants import Database
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice, Provider, TieredPrices
 
-# The package's provider ids that a vendor of ours stands for, with our name where it differs.
-PROVIDER_NAMES: Final[Mapping[str, str]] = {
-    "anthropic": "anthropic",
-    "aws": "aws",
-    "azure": "azure",
-    "baseten": "baseten",
-    "cerebras": "cerebras",
-    "cloudflare": "cloudflare",
-    "cohere": "cohere",
-    "databricks": "databricks",
-    "deepseek": "deepseek",
-    "fireworks": "fireworks",
-    "google": "google",
-    "groq": "groq",
-    "minimax": "minimax",
-    "mistral": "mistral",
-    "moonshotai": "moonshotai",
-    "novita": "novita",
-    "openai": "openai",
-    "openrouter": "openrouter",
-    "ovhcloud": "ovhcloud",
-    "perplexity": "perplexity",
-    "together": "together",
-    "x-ai": "xai",
-    "zai": "zai",
-}
+# The package's providers that may become vendors here; a vendor's name is the package's id.
+PROVIDERS: Final = frozenset(
+    {
+        "anthropic", "aws", "azure", "baseten", "cerebras", "cloudflare", "cohere", "databricks", "deepseek",
+        "fireworks", "google", "groq", "minimax", "mistral", "moonshotai", "novita", "openai", "openrouter",
+        "ovhcloud", "perplexity", "together", "x-ai", "zai",
+    }
+)  # fmt: skip
 # Price keys that become a column, in US dollars per million tokens.
 TOKEN_COLUMNS: Final[Mapping[str, str]] = {
     "input_mtok": "input_nano_usd_per_million",
@@ -112,13 +94,12 @@ def compile_prices(providers: Iterable["Provider"], at: datetime) -> tuple[list[
     left_out: Counter[str] = Counter()
     dearest_tier_count = 0
     for provider in providers:
-        provider_name = PROVIDER_NAMES.get(provider.id)
-        if provider_name is None:
+        if provider.id not in PROVIDERS:
             left_out["provider is no vendor here"] += len(provider.models)
             continue
         for model in provider.models:
             try:
-                price, is_dearest = _flat_price(provider_name, model, at)
+                price, is_dearest = _flat_price(provider.id, model, at)
             except _LeftOut as reason:
                 left_out[str(reason)] += 1
                 continue

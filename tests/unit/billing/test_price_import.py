@@ -93,9 +93,9 @@ def test_server_tools_on_request_do_not_keep_a_model_out_but_search_models_alway
     assert _compile(prices, model_id="gpt-search-preview") == []
 
 
-def test_providers_get_our_names_and_strangers_are_counted() -> None:
+def test_providers_keep_their_names_and_strangers_are_counted() -> None:
     [price] = _compile(_prices(input_mtok="1", output_mtok="1"), provider_id="x-ai")
-    assert price.provider_name == "xai"
+    assert price.provider_name == "x-ai"
     rows, report = _compiled(_prices(input_mtok="1", output_mtok="1"), provider_id="cursor")
     assert rows == []
     assert report.left_out == {"provider is no vendor here": 1}
