@@ -27,7 +27,9 @@ def candidates_for(
     """
     reached: dict[str, tuple[CredentialFacts, CredentialOwner]] = {}
     for credential in own:
-        reached.setdefault(credential.provider_name, (credential, "tenant"))
+        # Simulated usage is never invoiced, so only the platform may say what is simulated.
+        if credential.provider_name != SANDBOX:
+            reached.setdefault(credential.provider_name, (credential, "tenant"))
     for credential in shared:
         reached.setdefault(credential.provider_name, (credential, "platform"))
     rates: dict[CredentialOwner, int] = {"tenant": plan.rate_ppm("tenant"), "platform": plan.rate_ppm("platform")}

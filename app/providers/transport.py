@@ -117,8 +117,11 @@ class Transport:
             raise UpstreamTimeout("connect", call.timeouts.connect_s) from None
         except aiohttp.ClientConnectorError as error:
             raise ConnectFailed(f"No connection to {target.host}: {_reason(error)}.") from None
-        except (aiohttp.InvalidURL, aiohttp.ClientResponseError):
+        except aiohttp.ClientResponseError:
             raise AnswerMalformed("The provider's response is not well-formed HTTP.") from None
+        except ValueError:
+            # A line end in a header, say; the error would repeat the header's value, which is the key.
+            raise ConnectFailed("The call cannot be written as HTTP; check the credential's address and key.") from None
         except (aiohttp.ClientError, OSError):
             raise ConnectionLost("The provider closed the connection before it answered.") from None
         return UpstreamResponse(response, deadline)

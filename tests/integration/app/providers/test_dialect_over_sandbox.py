@@ -22,7 +22,7 @@ from app.providers import (
     vendor_of,
 )
 from app.sandbox import SANDBOX_MODELS, CallOutcome, FaultKind, SandboxServer
-from tests.unit.app.providers.dialects.test_bound import HOSTILE
+from tests.unit.app.providers.hostile_texts import HOSTILE
 
 OPENAI = DIALECTS["openai"]
 SANDBOX = vendor_of("sandbox")

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from app.providers import (
@@ -169,6 +170,16 @@ async def test_a_connection_goes_to_the_checked_address_with_the_names_own_sni()
             await transport.send(call(f"https://api.vendor.test:{port}/v1", owner="tenant"))
     assert b"api.vendor.test" in hello.result()
     assert lookups == ["api.vendor.test"]
+
+
+async def test_a_key_with_a_line_end_is_not_sent_and_not_repeated(transport: Transport) -> None:
+    async with upstream(answering(whole(b"{}"))) as server:
+        hostile = msgspec.structs.replace(call(server.url), headers={"authorization": "Bearer k\r\nx-evil: 1"})
+        with pytest.raises(ConnectFailed) as caught:
+            await transport.send(hostile)
+    assert server.requests == []
+    assert "evil" not in str(caught.value)
+    assert caught.value.__suppress_context__
 
 
 async def test_a_port_where_nobody_listens_fails_to_connect(transport: Transport) -> None:

@@ -3,7 +3,7 @@
 from ipaddress import IPv4Address, ip_address
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.providers import AddressNotAllowed, AllowList, AllowListInvalid, ConnectFailed, check_address
@@ -80,6 +80,7 @@ def test_an_empty_allow_list_allows_nothing() -> None:
     assert AllowList.parse("  ") == NONE
 
 
+@settings(deadline=None)
 @given(st.ip_addresses(v=4))
 def test_wrapping_an_address_never_makes_it_public(address: IPv4Address) -> None:
     number = int(address)
@@ -91,6 +92,7 @@ def test_wrapping_an_address_never_makes_it_public(address: IPv4Address) -> None
     assert {is_public(ip_address(text)) for text in wrapped} == {is_public(address)}
 
 
+@settings(deadline=None)
 @given(st.ip_addresses())
 def test_what_python_calls_private_is_never_public(address: IPv4Address) -> None:
     if address.is_private or address.is_multicast or address.is_loopback or address.is_link_local:

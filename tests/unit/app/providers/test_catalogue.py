@@ -99,6 +99,10 @@ def test_simulated_models_say_so_and_tell_their_skill() -> None:
     assert found["sandbox/deep-large"].price.output_nano_usd_per_million == 15 * 10**9
 
 
+def test_a_tenants_own_sandbox_is_no_candidate() -> None:
+    assert build(own=[credential("sandbox", tenant_id=TENANT_ID)]) == {}
+
+
 def test_candidates_come_in_the_order_of_their_names() -> None:
     found = list(build(shared=[credential(name) for name in reversed(list(VENDORS))]))
     assert found == sorted(found)

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.sandbox import SANDBOX_MODELS, tokens
@@ -37,6 +37,7 @@ def test_the_same_request_gets_the_same_answer_and_choices_differ() -> None:
     assert len({text(answer(SWIFT, prompt(), choice=number)) for number in range(8)}) > 1
 
 
+@settings(deadline=None)
 @given(limit=st.integers(1, 60))
 def test_an_answer_keeps_to_its_limit(limit: int) -> None:
     choice = answer(SWIFT, prompt(output_tokens_max=limit))
@@ -94,6 +95,7 @@ def test_skill_shows_in_sums() -> None:
     assert right("swift-mini") < right("steady-base") < right("deep-large")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_tokens_joined_are_the_text_and_never_more_than_its_bytes(words: str) -> None:
     pieces = tokens.pieces(words)
@@ -101,6 +103,7 @@ def test_tokens_joined_are_the_text_and_never_more_than_its_bytes(words: str) ->
     assert len(pieces) <= len(words.encode("utf-8", "surrogatepass"))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**6))
 def test_cached_tokens_are_a_part_of_the_prompt(size: int) -> None:
     assert 0 <= cached_tokens(size) <= size

@@ -4,7 +4,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.providers import AnswerMalformed, Cost, FailureKind, UpstreamRefused, usd
@@ -83,6 +83,7 @@ def test_usage_that_makes_no_sense_is_unknown_and_not_zero(usage: bytes) -> None
 COUNT = st.integers(0, 10**6) | st.none()
 
 
+@settings(deadline=None)
 @given(
     prompt=st.integers(0, 10**6), completion=COUNT, total=COUNT, cached=COUNT, written=COUNT, reasoning=COUNT, hit=COUNT
 )
@@ -137,6 +138,7 @@ def test_what_the_vendor_charges_is_not_what_the_caller_is_billed() -> None:
     assert "cost" not in json.loads(raw)["usage"]
 
 
+@settings(deadline=None)
 @given(st.integers(-(10**18), 10**18))
 def test_dollars_are_exact(nano_usd: int) -> None:
     assert Decimal(usd(nano_usd).decode()) == Decimal(nano_usd) / 10**9

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.providers import BodyInvalid, decode_chat, vendor_of
@@ -150,6 +150,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(extra=st.dictionaries(st.sampled_from(["top_k", "logit_bias", "seed", "reasoning_effort", "x"]), JSON))
 def test_fields_that_we_do_not_know_pass_unchanged(extra: dict[str, object]) -> None:
     body = decode_chat(body_bytes(**extra))

@@ -4,7 +4,7 @@ import json
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.providers import decode_chat, read_facts
@@ -15,23 +15,7 @@ from app.providers.dialects.openai.bound import (
     INSTRUCTION_HEAD_CHARS,
     INSTRUCTION_TAIL_CHARS,
 )
-
-HOSTILE = (
-    "\ufdfa" * 50,  # one character of 3 bytes that normalises to 18 characters of 33
-    "👩‍👩‍👧‍👦🏳️‍🌈" * 20,
-    "汉字漢字かなカナ한국어" * 20,
-    "ﬁﬀﬃ" * 50,
-    "\U0001f240" * 50,  # outside the basic plane, and it grows
-    "e\u0301" * 50,
-    "𝔘𝔫𝔦𝔠𝔬𝔡𝔢" * 20,
-    "\\uFDFA\\\\uFDFA" * 20,
-    'quotes " and \\ and \n\t\r\b' * 20,
-    "\x00\x01\x1f\x7f" * 20,
-    "aGVsbG8gd29ybGQ=" * 40,
-    "a" * 5_000,
-    " " * 500,
-    "؟عربي ‮rtl‬" * 20,
-)
+from tests.unit.app.providers.hostile_texts import HOSTILE
 
 
 def request(text: str, **fields: object) -> dict[str, object]:
@@ -51,6 +35,7 @@ def test_hostile_text_stays_below_the_bound(text: str, is_ascii: bool) -> None:
     assert input_tokens_bound(body)[0] >= largest_count(text)
 
 
+@settings(deadline=None)
 @given(
     texts=st.lists(
         st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(HOSTILE), min_size=1, max_size=4

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.providers.dialects.sse import EventSplitter, read_event
@@ -18,6 +18,7 @@ def split(chunks: list[bytes]) -> list[bytes]:
     return [*blocks, splitter.rest()] if splitter.rest() else blocks
 
 
+@settings(deadline=None)
 @given(
     end=LINE_ENDS,
     events=st.lists(st.binary(min_size=1, max_size=20).filter(lambda data: not set(data) & set(b"\r\n")), max_size=6),
