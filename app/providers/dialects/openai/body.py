@@ -36,20 +36,12 @@ class ImageURL(msgspec.Struct, frozen=True):
     detail: str | None = None
 
 
-class InputAudio(msgspec.Struct, frozen=True):
-    """Sound in base64."""
-
-    data: str
-    format: str | None = None
-
-
 class Part(msgspec.Struct, frozen=True):
     """One part of a message's content."""
 
     type: str
     text: str | None = None
     image_url: ImageURL | str | None = None  # some vendors take a bare address
-    input_audio: InputAudio | None = None
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -212,7 +204,12 @@ def _checked_messages(messages: list[Message] | None) -> list[Message]:
 
 def _check_parts(index: int, parts: list[Part]) -> None:
     for number, part in enumerate(parts):
-        needed = {"text": part.text, "image_url": part.image_url, "input_audio": part.input_audio}
+        if part.type == "input_audio":
+            path = f"messages[{index}].content[{number}]"
+            raise BodyInvalid(
+                path, "Audio input is priced apart from text and cannot be metered yet; send a transcript."
+            )
+        needed = {"text": part.text, "image_url": part.image_url}
         if part.type in needed and needed[part.type] is None:
             path = f"messages[{index}].content[{number}].{part.type}"
             raise BodyInvalid(path, f"A part of type '{part.type}' needs '{part.type}'.")

@@ -19,8 +19,6 @@ TOOLS_TEMPLATE_TOKENS: Final = 512
 # The dearest image in tokens: gpt-4o-mini, 2,833 + 5,667 for each of 8 tiles at most (OpenAI's vision guide).
 IMAGE_TOKENS_MAX: Final = 48_169
 IMAGE_TOKENS_MAX_BY_DETAIL: Final = {"low": 2_833}
-# Gemini counts 32 tokens a second, others less; no accepted format goes below 512 bytes a second.
-AUDIO_BYTES_PER_TOKEN: Final = 16
 
 # What classification reads of an instruction: its head and its tail.
 INSTRUCTION_HEAD_CHARS: Final = 6_000
@@ -73,8 +71,6 @@ def input_tokens_bound(body: ChatBody) -> tuple[int, bool]:
                 continue
             case "image_url":
                 size, tokens = _image(part)
-            case "input_audio":
-                size, tokens = _audio(part)
             case _:
                 is_unbounded = True
                 continue
@@ -103,11 +99,6 @@ def _image(part: Part) -> tuple[int, int]:
     # Only an ASCII payload is taken out: the JSON's bytes hold it at least at its full length.
     is_payload = image.url.startswith("data:") and image.url.isascii()
     return (len(image.url) if is_payload else 0), tokens
-
-
-def _audio(part: Part) -> tuple[int, int]:
-    data = part.input_audio.data if part.input_audio else ""
-    return (len(data) if data.isascii() else 0), len(data) // AUDIO_BYTES_PER_TOKEN + 1
 
 
 def _input_tokens_estimate(body: ChatBody) -> int:

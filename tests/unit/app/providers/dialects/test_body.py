@@ -79,6 +79,13 @@ def test_a_body_tells_what_the_surface_needs() -> None:
         (body_bytes(service_tier="priority"), "service_tier", "changes the price"),
         (body_bytes(web_search_options={}), "web_search_options", "changes the price"),
         (body_bytes(modalities=["audio"], audio={"voice": "ash"}), "audio", "changes the price"),
+        (
+            body_bytes(
+                messages=[{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "AA"}}]}]
+            ),
+            "messages[0].content[0]",
+            "send a transcript",
+        ),
     ],
 )
 def test_a_wrong_body_is_refused_with_the_field_at_fault(raw: bytes, param: str | None, words: str) -> None:

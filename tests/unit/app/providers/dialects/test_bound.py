@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from app.providers import decode_chat, read_facts
 from app.providers.dialects.openai import input_tokens_bound
 from app.providers.dialects.openai.bound import (
-    AUDIO_BYTES_PER_TOKEN,
     IMAGE_TOKENS_MAX,
     INSTRUCTION_HEAD_CHARS,
     INSTRUCTION_TAIL_CHARS,
@@ -93,13 +92,6 @@ def test_text_that_only_looks_like_an_image_counts_as_text() -> None:
     assert input_tokens_bound(decode_chat(parts({"type": "text", "text": text})))[0] >= len(text)
     unicode_url = image("data:image/png;base64," + "\ufdfa" * 900)
     assert input_tokens_bound(decode_chat(parts(unicode_url)))[0] >= largest_count("\ufdfa" * 900)
-
-
-def test_audio_counts_by_its_size() -> None:
-    raw = parts({"type": "input_audio", "input_audio": {"data": "A" * 160_000, "format": "mp3"}})
-    bound, is_unbounded = input_tokens_bound(decode_chat(raw))
-    assert 160_000 // AUDIO_BYTES_PER_TOKEN < bound < 160_000
-    assert not is_unbounded
 
 
 @pytest.mark.parametrize(
