@@ -206,9 +206,7 @@ def _check_parts(index: int, parts: list[Part]) -> None:
     for number, part in enumerate(parts):
         if part.type == "input_audio":
             path = f"messages[{index}].content[{number}]"
-            raise BodyInvalid(
-                path, "Audio input is priced apart from text and cannot be metered yet; send a transcript."
-            )
+            raise BodyInvalid(path, "Audio input has a price of its own that cannot be metered yet; send a transcript.")
         needed = {"text": part.text, "image_url": part.image_url}
         if part.type in needed and needed[part.type] is None:
             path = f"messages[{index}].content[{number}].{part.type}"
