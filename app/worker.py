@@ -1,4 +1,4 @@
-"""The background work: linking the audit trail, folding rollups, making next month's partitions.
+"""The background work: linking the audit trail, folding rollups, purging, making partitions.
 
 Runs beside the gateway in one process (`signalbox up`) or alone (`signalbox worker`). Every job takes
 its own lock in the database, so that any number of workers may run.
@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from billing import ensure_partitions, fold_rollups
+from billing import ensure_partitions, fold_rollups, purge_reservations
 from tenants import Database, Vault, link_audit
 
 log = structlog.get_logger(__name__)
@@ -28,6 +28,7 @@ class Job:
 
 AUDIT_EVERY_S: Final = 0.5  # the promise is "within a second"
 FOLD_EVERY_S: Final = 300.0
+PURGE_EVERY_S: Final = 600.0
 PARTITIONS_EVERY_S: Final = 3600.0
 
 
@@ -36,6 +37,7 @@ def jobs(database: Database, vault: Vault) -> tuple[Job, ...]:
     return (
         Job("link_audit", AUDIT_EVERY_S, lambda: link_audit(database, vault)),
         Job("fold_rollups", FOLD_EVERY_S, lambda: fold_rollups(database)),
+        Job("purge_reservations", PURGE_EVERY_S, lambda: purge_reservations(database)),
         Job("ensure_partitions", PARTITIONS_EVERY_S, lambda: ensure_partitions(database)),
     )
 

@@ -22,6 +22,7 @@ from billing.price_book import PriceBook, declare_prices
 from billing.price_import import ImportReport, import_price_book
 from billing.queries import find_request, list_requests, usage
 from billing.records import AttemptRecord, CredentialOwner, Outcome, RequestRecord
+from billing.reservation_repository import purge_reservations
 from billing.rollup_repository import ensure_partitions, fold_rollups
 from billing.snapshot import BillingSnapshot
 from billing.stored import (
@@ -84,6 +85,7 @@ __all__ = [
     "list_budgets",
     "list_requests",
     "percentile_ms",
+    "purge_reservations",
     "remove_budget",
     "seed_plans",
     "set_budget",

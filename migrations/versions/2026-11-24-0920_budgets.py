@@ -57,6 +57,8 @@ CREATE TABLE reservation (
     PRIMARY KEY (tenant_id, attempt_id)
 );
 CREATE INDEX reservation_open ON reservation (process_id, created_at) WHERE state IN ('held', 'orphaned');
+-- Rows come in the order of time, so a few bytes a page tell the purge where the old ones lie.
+CREATE INDEX reservation_age ON reservation USING brin (created_at);
 
 -- Unlogged: after a crash every bucket is full again, which errs for the caller for one burst.
 CREATE UNLOGGED TABLE rate_bucket (
@@ -324,15 +326,33 @@ END
 $$;
 """
 
+# What is settled stands in the record; the closed reservation is kept a day, so that late answers find it.
+PURGE = """
+CREATE FUNCTION purge_reservations(rows_max integer) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    purged bigint;
+BEGIN
+    DELETE FROM reservation WHERE (tenant_id, attempt_id) IN (
+        SELECT r.tenant_id, r.attempt_id FROM reservation r
+        WHERE r.created_at < now() - interval '1 day' AND r.state IN ('settled', 'released')
+        LIMIT rows_max FOR UPDATE SKIP LOCKED);
+    GET DIAGNOSTICS purged = ROW_COUNT;
+    RETURN purged;
+END
+$$;
+"""
+
 FUNCTIONS = (
     "admit_requests(uuid[], uuid[], uuid[], integer[], integer[])",
     "reserve_attempts(uuid, uuid[], uuid[], uuid[], uuid[], uuid[], bigint[])",
     "settle_attempts(uuid[], uuid[], bigint[])",
+    "purge_reservations(integer)",
 )
 
 
 def upgrade() -> None:
-    for statement in (TABLES, PERIODS, ADMIT, RESERVE, SETTLE):
+    for statement in (TABLES, PERIODS, ADMIT, RESERVE, SETTLE, PURGE):
         script(statement)
     for table in ("budget", "budget_period", "reservation", "rate_bucket"):
         isolate_by_tenant(table)
