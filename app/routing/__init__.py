@@ -22,7 +22,6 @@ from app.routing.errors import (
     RoutingError,
 )
 from app.routing.policy import Policy, check_policy, compile_policy, load_default_policy
-from app.routing.reading import cut_instruction
 from app.routing.taxonomy import Domain, Task
 from app.routing.words import decision_json, route_header
 
@@ -51,7 +50,6 @@ __all__ = [
     "check_policy",
     "classify",
     "compile_policy",
-    "cut_instruction",
     "decide",
     "decision_json",
     "load_default_policy",

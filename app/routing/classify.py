@@ -7,6 +7,8 @@ default. Nothing a prompt says is repeated in an answer: reasons quote our words
 from collections.abc import Collection
 from typing import Final
 
+import msgspec
+
 from app.routing.decision import DecidedBy, Evidence, RequestFacts, Signals
 from app.routing.keywords import Keyword
 from app.routing.reading import Reading, read_prompt
@@ -24,7 +26,7 @@ def classify(facts: RequestFacts, *, keywords: tuple[Keyword, ...] = ()) -> Sign
     """Tell what a request is. `keywords` are the policy's own; they may name tasks of the tenant."""
     reading = read_prompt(facts.instruction)
     tasks = {*Task, *(keyword.task for keyword in keywords)} if keywords else _TASKS
-    task = _tagged(facts, "task", tasks) or _keyworded(reading, keywords) or _voted(reading)
+    task = _tagged(facts, "task", tasks) or _told_unknown(facts, _keyworded(reading, keywords) or _voted(reading))
     domain = _tagged(facts, "domain", _DOMAINS) or _domain_of(reading, task)
     return Signals(task=task, domain=domain, facts=facts)
 
@@ -43,6 +45,15 @@ def _tagged(facts: RequestFacts, kind: str, known: Collection[str]) -> Evidence 
         if said in known and (said != tag or kind == "task"):
             return _evidence(said, TAG_CONFIDENCE, "tag", f"the caller's tag says {kind} {said}")
     return None
+
+
+def _told_unknown(facts: RequestFacts, task: Evidence) -> Evidence:
+    """Tell a caller whose metadata names no task that exists that it was not heard."""
+    said = facts.metadata.get("task")
+    if said is None:
+        return task
+    shown = said[:TAG_CHARACTERS_SHOWN]
+    return msgspec.structs.replace(task, because=f"{task.because}; the metadata's task '{shown}' is not known here")
 
 
 def _keyworded(reading: Reading, keywords: tuple[Keyword, ...]) -> Evidence | None:

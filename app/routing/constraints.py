@@ -24,8 +24,8 @@ class Fit(msgspec.Struct, frozen=True):
     """A candidate that may be tried."""
 
     bound_nano_usd: int
-    output_tokens_limit: int | None
-    is_output_shrunk: bool
+    output_tokens_limit: int | None  # None: send what the caller sent
+    is_output_shrunk: bool = False
 
 
 class Fall(msgspec.Struct, frozen=True):
@@ -33,8 +33,7 @@ class Fall(msgspec.Struct, frozen=True):
 
     exclusion: Exclusion
     detail: str
-    bound_nano_usd: int | None = None
-    least_nano_usd: int = 0  # what a cap would have to leave for the candidate to fit
+    bound_nano_usd: int | None = None  # the least that a cap would have to leave
 
 
 class Demand(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,10 +46,6 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
     headroom_nano_usd: int | None
     cost_nano_usd_max: int | None
     typical_usage: Usage
-
-    @property
-    def is_capped(self) -> bool:
-        return self.headroom_nano_usd is not None or self.cost_nano_usd_max is not None
 
 
 def demand_of(
@@ -131,20 +126,12 @@ def _output_limit(price: Price, facts: RequestFacts) -> int | Fall:
 def _afford(candidate: Candidate, price: Price, limit: int, demand: Demand) -> Fit | Fall:
     """Hold the bound against the cost maximum, then the headroom; cut an unsaid limit until it fits."""
     facts = demand.facts
-
-    def bound_of(output_tokens: int) -> int:
-        return candidate.bound_nano_usd(
-            input_tokens=facts.input_tokens_bound, output_tokens=output_tokens * facts.choices
-        )
-
-    bound = bound_of(limit)
+    bound = _bound(candidate, facts, limit)
     sent = None if limit == facts.output_tokens_wanted else limit
-    if not demand.is_capped or _is_free(candidate, price):
-        return Fit(bound, sent, False)
-    if facts.is_unbounded:
+    if demand.headroom_nano_usd is None and demand.cost_nano_usd_max is None:
+        return Fit(bound, sent)
+    if facts.is_unbounded and not _is_free(candidate, price):
         return Fall(Exclusion.UNBOUNDED, "the request holds content whose cost has no bound, and its cost is capped")
-    least_tokens = limit if facts.output_tokens_wanted is not None else min(limit, MINIMUM_OUTPUT_TOKENS)
-    least = bound_of(least_tokens)
     is_shrunk = False
     for cap, exclusion, what in (
         (demand.cost_nano_usd_max, Exclusion.OVER_MAX_COST, "the most that it may cost"),
@@ -152,12 +139,18 @@ def _afford(candidate: Candidate, price: Price, limit: int, demand: Demand) -> F
     ):
         if cap is None or bound <= max(cap, 0):
             continue
+        is_said = facts.output_tokens_wanted is not None
+        least = _bound(candidate, facts, limit if is_said else min(limit, MINIMUM_OUTPUT_TOKENS))
         if least > max(cap, 0):
             detail = f"it can cost {usd(least)}, and {what} is {usd(max(cap, 0))}"
-            return Fall(exclusion, detail, bound, least)
+            return Fall(exclusion, detail, least)
         limit = _tokens_within(candidate, price, cap, facts)
-        bound, sent, is_shrunk = bound_of(limit), limit, True
+        bound, sent, is_shrunk = _bound(candidate, facts, limit), limit, True
     return Fit(bound, sent, is_shrunk)
+
+
+def _bound(candidate: Candidate, facts: RequestFacts, output_tokens: int) -> int:
+    return candidate.bound_nano_usd(input_tokens=facts.input_tokens_bound, output_tokens=output_tokens * facts.choices)
 
 
 def _tokens_within(candidate: Candidate, price: Price, cap_nano_usd: int, facts: RequestFacts) -> int:
@@ -171,7 +164,5 @@ def _tokens_within(candidate: Candidate, price: Price, cap_nano_usd: int, facts:
 
 def _is_free(candidate: Candidate, price: Price) -> bool:
     """Tell whether no amount of tokens costs the tenant anything."""
-    return (
-        candidate.rate_ppm == 0
-        or price.bound_nano_usd(input_tokens=PARTS_PER_MILLION, output_tokens=PARTS_PER_MILLION) == 0
-    )
+    million = PARTS_PER_MILLION
+    return candidate.rate_ppm == 0 or price.bound_nano_usd(input_tokens=million, output_tokens=million) == 0

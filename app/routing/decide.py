@@ -16,7 +16,7 @@ from app.routing.decision import Exclusion, Ranked, RouteDecision, Signals, Verd
 from app.routing.errors import ModelNotAllowed, ModelNotFound, NoCandidateLeft, OverBudget
 from app.routing.policy import CompiledChoice, Pattern, Policy, nearest_names
 from app.routing.policy_document import Strategy
-from app.routing.ranking import Considered, consider, dearest, keep_owner, rank
+from app.routing.ranking import Considered, consider, dearest, in_policy_order, keep_owner, rank
 from app.routing.taxonomy import TYPICAL_OUTPUT_TOKENS, TYPICAL_OUTPUT_TOKENS_ELSE
 from app.routing.words import reason_of, refusal_of
 
@@ -61,14 +61,18 @@ def decide(
     considered, missing = consider(candidates, choice, demand, task)
     fitting = rank(considered, choice.strategy)
     ranked, left_out = keep_owner(fitting, choice)
-    fallen = [*left_out, *(one for one in considered if isinstance(one.outcome, Fall))]
+    fallen = in_policy_order([*left_out, *(one for one in considered if isinstance(one.outcome, Fall))])
     decision = RouteDecision(
         policy_name=policy.name,
         policy_version=policy.version,
         rule=chosen.rule,
         reason=reason_of(signals, chosen.ground, choice.strategy, tuple(one.name for one in ranked)),
         signals=signals,
-        verdicts=(*_verdicts(ranked), *_verdicts(fallen), *map(_missing, missing)),
+        verdicts=(
+            *(_verdict(one, place) for place, one in enumerate(ranked, start=1)),
+            *(_verdict(one, None) for one in fallen),
+            *map(_missing, missing),
+        ),
         ranked=tuple(_ranked(one.candidate, one.outcome) for one in ranked if isinstance(one.outcome, Fit)),
         baseline=dearest(fitting),
     )
@@ -126,24 +130,21 @@ def _choice_of_one(name: str) -> CompiledChoice:
     )
 
 
-def _verdicts(considered: Iterable[Considered]) -> Iterable[Verdict]:
-    rank_next = 1
-    for one in considered:
-        fit = one.outcome if isinstance(one.outcome, Fit) else None
-        fall = one.outcome if isinstance(one.outcome, Fall) else None
-        yield Verdict(
-            name=one.name,
-            rank=rank_next if fit else None,
-            excluded=fall.exclusion if fall else None,
-            detail=fall.detail if fall else "",
-            score=one.quality,
-            bound_nano_usd=one.outcome.bound_nano_usd,
-            output_tokens_limit=fit.output_tokens_limit if fit else None,
-            estimate_nano_usd=one.estimate_nano_usd,
-            credential_owner=one.candidate.credential_owner,
-            is_simulated=one.candidate.is_simulated,
-        )
-        rank_next += 1
+def _verdict(one: Considered, rank: int | None) -> Verdict:
+    fit = one.outcome if isinstance(one.outcome, Fit) else None
+    fall = one.outcome if isinstance(one.outcome, Fall) else None
+    return Verdict(
+        name=one.name,
+        rank=rank,
+        excluded=fall.exclusion if fall else None,
+        detail=fall.detail if fall else "",
+        score=one.quality,
+        bound_nano_usd=one.outcome.bound_nano_usd,
+        output_tokens_limit=fit.output_tokens_limit if fit else None,
+        estimate_nano_usd=one.estimate_nano_usd,
+        credential_owner=one.candidate.credential_owner,
+        is_simulated=one.candidate.is_simulated,
+    )
 
 
 def _missing(name: str) -> Verdict:
@@ -151,7 +152,7 @@ def _missing(name: str) -> Verdict:
         name=name,
         rank=None,
         excluded=Exclusion.NOT_AVAILABLE,
-        detail="the policy names it, but no credential reaches it",
+        detail="no credential reaches it",
     )
 
 
@@ -164,16 +165,16 @@ def _ranked(candidate: Candidate, fit: Fit) -> Ranked:
     )
 
 
-def _refused(decision: RouteDecision, fallen: Sequence[Considered], unspent_nano_usd: int | None) -> NoCandidateLeft:
-    """Make the error of a decision without candidates: over budget where money alone is in the way of one."""
-    short = [
-        one.outcome
-        for one in fallen
-        if isinstance(one.outcome, Fall) and one.outcome.exclusion is Exclusion.OVER_BUDGET
-    ]
+def _refused(decision: RouteDecision, fallen: Iterable[Considered], unspent_nano_usd: int | None) -> NoCandidateLeft:
+    """Make the error of a decision without candidates: over budget where its room alone bars one."""
     message = refusal_of(decision)
     refused = msgspec.structs.replace(decision, refusal=message)
+    short = [one.outcome.bound_nano_usd or 0 for one in fallen if _fell_for(one) is Exclusion.OVER_BUDGET]
     if not short:
         return NoCandidateLeft(message, refused)
-    is_contended = unspent_nano_usd is not None and any(fall.least_nano_usd <= unspent_nano_usd for fall in short)
+    is_contended = unspent_nano_usd is not None and min(short) <= unspent_nano_usd
     return OverBudget(message, refused, is_contended=is_contended)
+
+
+def _fell_for(one: Considered) -> Exclusion | None:
+    return one.outcome.exclusion if isinstance(one.outcome, Fall) else None

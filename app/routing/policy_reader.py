@@ -155,13 +155,13 @@ class _Reader:
         return aliases
 
     def rules(self, written: object) -> tuple[RuleDocument, ...]:
-        rules: list[RuleDocument] = []
-        for path, item in self.items("rules", written, RULES_MAX, "rules", may_be_empty=True):
-            rule = self.rule(path, item)
-            self.reachable(path, rule, rules)
-            rules.append(rule)
+        entries = self.items("rules", written, RULES_MAX, "rules", may_be_empty=True)
+        rules = [self.rule(path, item) for path, item in entries]
         if self.nodes > CONDITION_NODES_MAX:
             self.problem("rules", f"the conditions have {self.nodes} nodes; a policy may have {CONDITION_NODES_MAX}")
+        self.distinct_names(rules)
+        if not self.problems:  # a condition that was not understood proves nothing
+            self.reachable(rules)
         return tuple(rules)
 
     def rule(self, path: str, written: object) -> RuleDocument:
@@ -172,16 +172,22 @@ class _Reader:
             then=self.choice(f"{path}.then", keys["then"]) if "then" in keys else Choice(candidates=()),
         )
 
-    def reachable(self, path: str, rule: RuleDocument, earlier: list[RuleDocument]) -> None:
-        """Note a rule whose name is taken, or that an earlier rule leaves nothing to."""
-        if rule.name and any(rule.name == other.name for other in earlier):
-            self.problem(f"{path}.name", f"another rule is called '{rule.name}'; names say which rule decided")
-        if self.problems:
-            return  # a condition that was not understood proves nothing
-        for place, other in enumerate(earlier):
-            if implies(rule.when, other.when):
-                self.problem(path, f"never reached: rules[{place}] '{other.name}' takes every request first")
-                return
+    def distinct_names(self, rules: list[RuleDocument]) -> None:
+        seen: set[str] = set()
+        for place, rule in enumerate(rules):
+            if rule.name in seen:
+                what = f"another rule is called '{rule.name}'; the name says which rule decided"
+                self.problem(f"rules[{place}].name", what)
+            seen.add(rule.name or f"rules[{place}]")
+
+    def reachable(self, rules: list[RuleDocument]) -> None:
+        """Note each rule that an earlier one leaves nothing to."""
+        for place, rule in enumerate(rules):
+            for before, earlier in enumerate(rules[:place]):
+                if implies(rule.when, earlier.when):
+                    what = f"never reached: rules[{before}] '{earlier.name}' takes every request first"
+                    self.problem(f"rules[{place}]", what)
+                    break
 
     def choice(self, path: str, written: object) -> Choice:
         keys = self.record(path, written, _CHOICE_KEYS, required=("candidates", "strategy"))

@@ -63,6 +63,11 @@ def keep_owner(ranked: Sequence[Considered], choice: CompiledChoice) -> tuple[li
     return kept, [msgspec.structs.replace(one, outcome=fall) for one in others]
 
 
+def in_policy_order(considered: Iterable[Considered]) -> list[Considered]:
+    """Order candidates as the choice names them, whatever sequence they came in."""
+    return sorted(considered, key=lambda one: (one.place, one.name, one.candidate.credential_id.int))
+
+
 def dearest(ranked: Sequence[Considered]) -> Candidate | None:
     """Find the candidate with the highest estimate: what savings are measured against."""
     return max(ranked, key=_by_cost).candidate if ranked else None
@@ -88,9 +93,9 @@ def _considered(
     )
 
 
-def _by_cost(one: Considered) -> tuple[int, bool, str, str]:
+def _by_cost(one: Considered) -> tuple[int, bool, str, int]:
     assert one.estimate_nano_usd is not None  # what fits has a price
-    return one.estimate_nano_usd, _is_platforms(one), one.name, one.candidate.credential_id.hex
+    return one.estimate_nano_usd, _is_platforms(one), one.name, one.candidate.credential_id.int
 
 
 def _by_place(one: Considered) -> tuple[Any, ...]:

@@ -67,13 +67,11 @@ def refusal_of(decision: RouteDecision) -> str:
     """Say why nothing is left, candidate by candidate."""
     verdicts = decision.verdicts
     if not verdicts:
-        return (
-            f"Rule '{decision.rule}' names no model that a credential reaches. Add a credential or another candidate."
-        )
+        return f"No credential reaches a model that rule '{decision.rule}' names. Add a credential or a candidate."
     reasons = [f"{verdict.name}: {verdict.detail}" for verdict in verdicts[:REFUSALS_SHOWN]]
     if len(verdicts) > REFUSALS_SHOWN:
         reasons.append(f"and {len(verdicts) - REFUSALS_SHOWN} more")
-    return f"No candidate of rule '{decision.rule}' is left. {'; '.join(reasons)}."
+    return f"No candidate can take this request (rule '{decision.rule}'). {'; '.join(reasons)}."
 
 
 def route_header(decision: RouteDecision) -> str:
