@@ -18,8 +18,20 @@ from app.routing.taxonomy import DOMAIN_OF_TASK, Domain, Task
 TAG_CONFIDENCE: Final = 1.0
 KEYWORD_CONFIDENCE: Final = 0.95
 DEFAULT_CONFIDENCE: Final = 0.2
+# How a lead in weight over the next task reads as confidence. Measured on known sources it is 5 to 25 points
+# too low; rules lose about that much on sources they were not written beside.
+CONFIDENCE_LEAST: Final = 0.3
+CONFIDENCE_PER_WEIGHT: Final = 0.1
+CONFIDENCE_MOST: Final = 0.9
+DOMAIN_CONFIDENCE_LEAST: Final = 0.35
+DOMAIN_CONFIDENCE_PER_WORD: Final = 0.15
+DOMAIN_CONFIDENCE_MOST: Final = 0.8
+SURE: Final = 0.5  # from here on a task's own domain goes before the words of another
 TAG_CHARACTERS_SHOWN: Final = 40
 WORDS_SHOWN: Final = 3
+
+_TASKS: Final[frozenset[str]] = frozenset(Task)
+_DOMAINS: Final[frozenset[str]] = frozenset(Domain)
 
 
 def classify(facts: RequestFacts, *, keywords: tuple[Keyword, ...] = ()) -> Signals:
@@ -29,10 +41,6 @@ def classify(facts: RequestFacts, *, keywords: tuple[Keyword, ...] = ()) -> Sign
     task = _tagged(facts, "task", tasks) or _told_unknown(facts, _keyworded(reading, keywords) or _voted(reading))
     domain = _tagged(facts, "domain", _DOMAINS) or _domain_of(reading, task)
     return Signals(task=task, domain=domain, facts=facts)
-
-
-_TASKS: Final[frozenset[str]] = frozenset(Task)
-_DOMAINS: Final[frozenset[str]] = frozenset(Domain)
 
 
 def _tagged(facts: RequestFacts, kind: str, known: Collection[str]) -> Evidence | None:
@@ -82,18 +90,23 @@ def _voted(reading: Reading) -> Evidence:
 def _domain_of(reading: Reading, task: Evidence) -> Evidence:
     found = domains_of(reading)
     of_task = DOMAIN_OF_TASK.get(task.value)
-    if not found or (of_task is not None and task.confidence >= 0.5):
+    if not found or (of_task is not None and task.confidence >= SURE):
         if of_task is None:
             return _evidence(Domain.GENERAL, DEFAULT_CONFIDENCE, "default", "no built-in word tells the domain")
         return _evidence(of_task, task.confidence, "structure", f"the domain of {task.value}")
     domain = max(found, key=lambda domain: len(found[domain]))
     words = found[domain]
     because = ", ".join(f"the word '{word}'" for word in words[:WORDS_SHOWN])
-    return _evidence(domain, min(0.8, 0.35 + 0.15 * len(words)), "keyword", because)
+    return _evidence(
+        domain,
+        min(DOMAIN_CONFIDENCE_MOST, DOMAIN_CONFIDENCE_LEAST + DOMAIN_CONFIDENCE_PER_WORD * len(words)),
+        "keyword",
+        because,
+    )
 
 
 def _confidence(margin: float) -> float:
-    return round(min(0.9, 0.3 + 0.12 * margin), 2)
+    return round(min(CONFIDENCE_MOST, CONFIDENCE_LEAST + CONFIDENCE_PER_WEIGHT * margin), 2)
 
 
 def _evidence(value: str, confidence: float, decided_by: DecidedBy, because: str) -> Evidence:

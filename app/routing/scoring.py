@@ -13,8 +13,11 @@ from app.routing.keywords import BUILT_IN, Place, WordIndex
 from app.routing.reading import Reading
 from app.routing.taxonomy import Domain, Task
 
-PASSAGE_CHARACTERS: Final = 350  # a question with more than this around it comes with its passage
+PASSAGE_CHARACTERS: Final = 120  # a question with more than this after it comes with its passage
+LONG_QUESTION_CHARACTERS: Final = 350
 BARE_QUESTION_CHARACTERS: Final = 250
+WORD_PROBLEM_CHARACTERS: Final = 900
+ITEM_LIST_CHARACTERS: Final = 300
 POLITE_WORDS_MAX: Final = 4
 START_CHARACTERS: Final = 60  # where a prompt's first words are looked for
 
@@ -39,6 +42,7 @@ _POLITE: Final = (
     " and ",
     " go ahead and ",
 )
+_QUESTION_WORDS: Final = tuple(f" {word} " for word in ("what", "who", "when", "where", "which", "why", "how"))
 _NUMBER: Final = re.compile(r"\d+")
 _CODE_MARKS: Final = ("```", "def ", "return ", "();", "){", ") {", "};", "#include", "import ", "public ", "==", "=>")
 
@@ -56,7 +60,7 @@ def votes_of(reading: Reading) -> Iterator[Vote]:
     """Give every vote that the words and the structure of a prompt cast, one a row at most."""
     start = _start(reading.ask)
     words_of_row: dict[int, str] = {}
-    for entry in _ASK_INDEX.found_in(reading.ask):
+    for entry in _ASK_INDEX.found_in(start):
         words_of_row.setdefault(entry.row, entry.word)
     for entry in _WORDS_INDEX.found_in(reading.words):
         words_of_row.setdefault(entry.row, entry.word)
@@ -72,7 +76,7 @@ def votes_of(reading: Reading) -> Iterator[Vote]:
         row = BUILT_IN.tasks[number]
         if reading.length <= row.length_max:
             yield Vote(row.task, row.weight, word, True)
-    yield from _structure(reading)
+    yield from _structure(reading, start)
 
 
 def domains_of(reading: Reading) -> dict[Domain, list[str]]:
@@ -104,19 +108,19 @@ def _start(ask: str) -> str:
     return ask
 
 
-def _structure(reading: Reading) -> Iterator[Vote]:
+def _structure(reading: Reading, start: str) -> Iterator[Vote]:
     raw = reading.raw
-    code_marks = sum(mark in raw for mark in _CODE_MARKS)
-    numbers = len(_NUMBER.findall(raw))
-    asks = "?" in raw or "？" in raw
-    if code_marks >= 3 or "```" in raw:
+    if sum(mark in raw for mark in _CODE_MARKS) >= 3 or "```" in raw:
         yield Vote(Task.CODE_GENERATION, 2.0, "it holds code", False)
         yield Vote(Task.CODE_DEBUGGING, 2.0, "it holds code", False)
-    if numbers >= 2 and asks and reading.length < 900:
+    is_question = "?" in raw or "？" in raw or start.startswith(_QUESTION_WORDS)
+    numbers = len(_NUMBER.findall(raw)) if reading.length < WORD_PROBLEM_CHARACTERS else 0
+    has_passage = reading.passage_length > PASSAGE_CHARACTERS
+    if numbers >= 2 and is_question and not has_passage:
         yield Vote(Task.MATH_REASONING, 2.0, f"a question over {numbers} numbers", False)
-    if reading.length > PASSAGE_CHARACTERS and asks:
-        yield Vote(Task.CLOSED_QA, 2.0, "a question with a passage", False)
-    if reading.length <= BARE_QUESTION_CHARACTERS and asks:
+    if is_question and (has_passage or reading.length > LONG_QUESTION_CHARACTERS):
+        yield Vote(Task.CLOSED_QA, 2.5, "a question with a passage", False)
+    if is_question and reading.length <= BARE_QUESTION_CHARACTERS and not has_passage:
         yield Vote(Task.OPEN_QA, 1.0, "a short question alone", False)
-    if raw.count(",") >= 3 and reading.length < 300:
+    if raw.count(",") >= 3 and reading.length < ITEM_LIST_CHARACTERS:
         yield Vote(Task.CLASSIFICATION, 1.5, "a list of items", False)
