@@ -8,13 +8,11 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy.ext.asyncio import create_async_engine
 
-ROLES_SQL = Path(__file__).parent.parent / "infra" / "database" / "roles.sql"
+from migrations.errors import MigrationFailed
+from tenants import connect_arguments
+
 # Held while the versions run, so that starters that race migrate one after another.
 MIGRATION_LOCK = 0x5167_6E61
-
-
-class MigrationFailed(Exception):
-    """A version could not be applied; the database stands at the version before it."""
 
 
 async def upgrade(owner_url: str, *, lock_timeout_s: int = 5, statement_timeout_s: int = 600) -> None:
@@ -22,7 +20,10 @@ async def upgrade(owner_url: str, *, lock_timeout_s: int = 5, statement_timeout_
 
     Raises MigrationFailed naming the version and the database's reason.
     """
-    engine = create_async_engine(owner_url, poolclass=sqlalchemy.NullPool)
+    arguments = connect_arguments(owner_url)
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(**arguments), poolclass=sqlalchemy.NullPool
+    )
     try:
         async with engine.connect() as connection:
             await connection.execute(sqlalchemy.text(f"SELECT pg_advisory_lock({MIGRATION_LOCK})"))

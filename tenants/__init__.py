@@ -8,7 +8,7 @@ from tenants.change_feed import EVERYONE
 from tenants.console_sessions import ConsoleSession, TenantKind, find_session, sign_in, sign_out
 from tenants.credentials import CheckAddress, Credential, add_credential, disable_credential, list_credentials
 from tenants.crypto import Vault
-from tenants.database import DATABASE_ERRORS, Base, Database, DatabaseRole
+from tenants.database import DATABASE_ERRORS, Base, Database, DatabaseRole, connect_arguments
 from tenants.errors import (
     AuditBroken,
     DatabaseUnavailable,
@@ -103,6 +103,7 @@ __all__ = [
     "add_credential",
     "audit_lines",
     "check_master_key",
+    "connect_arguments",
     "create_key",
     "create_member",
     "create_platform",

@@ -97,7 +97,7 @@ class Database:
         async with self._meter_pool_lock:
             if self._meter_pool is None:
                 self._meter_pool = await asyncpg.create_pool(
-                    **_asyncpg_arguments(self._url_of(DatabaseRole.METER)),
+                    **connect_arguments(self._url_of(DatabaseRole.METER)),
                     min_size=1,
                     max_size=self._connections_max,
                     reset=_end_transaction,
@@ -106,7 +106,7 @@ class Database:
 
     async def listener(self) -> asyncpg.Connection:
         """A connection of its own for LISTEN; the caller closes it."""
-        return await asyncpg.connect(**_asyncpg_arguments(self._url_of(DatabaseRole.SNAPSHOT)))
+        return await asyncpg.connect(**connect_arguments(self._url_of(DatabaseRole.SNAPSHOT)))
 
     async def close(self) -> None:
         """Close every connection; running transactions are rolled back."""
@@ -119,7 +119,7 @@ class Database:
     async def _transaction(self, role: DatabaseRole) -> AsyncIterator[AsyncSession]:
         engine = self._engines.get(role)
         if engine is None:
-            arguments = _asyncpg_arguments(self._url_of(role))
+            arguments = connect_arguments(self._url_of(role))
             engine = create_async_engine(
                 "postgresql+asyncpg://",
                 async_creator=lambda: asyncpg.connect(**arguments),
@@ -137,11 +137,13 @@ async def _end_transaction(connection: asyncpg.Connection) -> None:
         await connection.reset()
 
 
-def _asyncpg_arguments(url: str) -> dict[str, object]:
+def connect_arguments(url: str) -> dict[str, object]:
+    """What asyncpg takes for an address; `?sslmode=` and `?role=` are understood."""
     parts = make_url(url)
     # `?role=` makes a shared login become the role; an embedded server has one login per role instead.
     settings = {"role": str(parts.query["role"])} if "role" in parts.query else {}
     return {
         "host": parts.query.get("host", parts.host), "port": parts.port, "user": parts.username,
         "password": parts.password, "database": parts.database, "server_settings": settings,
+        "ssl": parts.query.get("sslmode"),
     }  # fmt: skip

@@ -19,8 +19,7 @@ import pytest
 
 from app.embedded import EmbeddedPostgres
 from app.embedded.postgres import SUPERUSER
-from migrations import upgrade
-from migrations.upgrade import ROLES_SQL
+from migrations import ROLES_SQL, upgrade
 from tenants import Database, DatabaseRole
 
 MIGRATED = "template_signalbox"

@@ -9,8 +9,7 @@ import pytest
 
 from app.embedded import EmbeddedPostgres
 from app.embedded.postgres import SUPERUSER
-from migrations import upgrade
-from migrations.upgrade import ROLES_SQL
+from migrations import ROLES_SQL, upgrade
 from tenants import DatabaseRole
 from tests.migration.catalog import connected
 from tests.migration.servers import POSTGRES_15, postgres_15

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from migrations.upgrade import ROLES_SQL
+from migrations import ROLES_SQL
 
 VERSIONS = sorted((Path(__file__).parents[2] / "migrations" / "versions").glob("*.py"))
 FILE_NAME = re.compile(r"\d{4}-\d\d-\d\d-\d{4}_[a-z][a-z0-9_]*\.py")

@@ -1,0 +1,59 @@
+# Every command of the project. A machine with Python ≥ 3.11 and make needs nothing else.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+UV     := $(BIN)/uv
+UV_VERSION := 0.13.9
+TESTS  := tests/unit tests/architecture tests/migration tests/integration tests/contract tests/browser
+# Two processes: each has a PostgreSQL of its own, and the tests wait for sockets as much as they compute.
+PYTEST := $(BIN)/pytest -n 2 --dist worksteal
+
+.PHONY: help run test check prove format lock clean
+.DEFAULT_GOAL := help
+
+help: ## list the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | while IFS='|' read -r n d; do printf '  make %-8s %s\n' "$$n" "$$d"; done
+
+run: $(VENV)/.run ## serve everything on embedded defaults; no provider key needed
+	@$(BIN)/signalbox up
+
+test: $(VENV)/.dev ## the whole suite (what CI runs)
+	@$(PYTEST) $(TESTS)
+
+check: $(VENV)/.dev ## format, lint, types, architecture and unit tests, in under a minute
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
+	@$(PYTEST) tests/architecture tests/unit
+
+prove: $(VENV)/.dev ## everything there is, load and chaos included
+	@$(PYTEST) tests
+
+format: $(VENV)/.dev ## write the house's layout
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+lock: $(VENV)/.uv ## compile the two locks anew from pyproject.toml
+	@$(UV) pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header -U \
+		pyproject.toml -o requirements.lock
+	@$(UV) pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header -U \
+		--extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean: ## remove the environment and the caches; the data in .signalbox stays
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+
+$(VENV)/.uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Signalbox needs Python 3.11 or newer; $$($(PYTHON) --version 2>&1) was found. Name another with PYTHON=python3.12."; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "This Python cannot make environments. On Debian: apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+# The hashes of the lock are checked; the project itself is installed as it lies here.
+$(VENV)/.run: requirements.lock pyproject.toml | $(VENV)/.uv
+	@test -f $(VENV)/.dev || $(UV) pip install -q -p $(BIN)/python --require-hashes -r requirements.lock
+	@$(UV) pip install -q -p $(BIN)/python --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock pyproject.toml | $(VENV)/.uv
+	@$(UV) pip install -q -p $(BIN)/python --require-hashes -r requirements-dev.lock
+	@$(UV) pip install -q -p $(BIN)/python --no-deps -e .
+	@touch $@

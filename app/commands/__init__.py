@@ -1,0 +1,1 @@
+"""The commands of `signalbox`: one file for each group; `app/cli.py` puts them together."""
