@@ -3,6 +3,7 @@
 Nothing else wires (but `app/worker.py`). Read `Gateway` as the list of what one process consists of.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from uuid import UUID
 from litestar import Litestar
 from uuid_utils.compat import uuid7
 
+from app.commands.opened import open_database, open_vault
+from app.commands.processes import end_with_parent
 from app.gateway.attempts import AttemptLimits, Attempts
 from app.gateway.pipeline import Pipeline
 from app.gateway.settlement import Settlement
@@ -18,6 +21,8 @@ from app.gateway.tenant_view import TenantViews
 from app.http.openai import OpenAISurface
 from app.http.probes import probe_routes
 from app.providers import AllowList, Transport
+from app.settings import read_settings
+from app.telemetry import configure_logs
 from billing import BillingSnapshot, CommitMeter
 from tenants import Database, Snapshot, Vault, check_master_key
 
@@ -70,6 +75,34 @@ class Gateway:
         await self.transport.close()
         await self.snapshot.stop()
         await self.database.close()
+
+
+def create_supervised_app() -> Litestar:
+    """The application of a gateway process that `signalbox serve` or `up` started, by the environment's settings."""
+    configure_logs()
+    settings = read_settings()
+    gateway = Gateway(
+        open_database(settings),
+        open_vault(settings),
+        limits=GatewayLimits(
+            body_bytes_max=settings.body_bytes_max,
+            attempts=AttemptLimits(
+                attempts_max=settings.attempts_max,
+                request_deadline_s=settings.request_deadline_s,
+                connect_timeout_s=settings.connect_timeout_s,
+                first_byte_timeout_s=settings.first_byte_timeout_s,
+                idle_timeout_s=settings.idle_timeout_s,
+            ),
+        ),
+        upstream_allow=AllowList.parse(settings.upstream_allow),
+    )
+    app = create_app(gateway)
+
+    async def follow_parent(_: Litestar) -> None:
+        app.state.following = asyncio.create_task(end_with_parent())
+
+    app.on_startup.append(follow_parent)
+    return app
 
 
 def create_app(gateway: Gateway) -> Litestar:

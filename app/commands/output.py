@@ -14,6 +14,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from app.commands.processes import ProcessFailed
 from app.embedded import EmbeddedError
 from app.gateway.errors import GatewayError
 from app.providers import ProviderError
@@ -26,7 +27,8 @@ from tenants import DATABASE_ERRORS, TenantError
 P = ParamSpec("P")
 NAMED: Final = (
     BillingError, EmbeddedError, GatewayError, MigrationFailed,
-    ProviderError, RoutingError, SettingInvalid, TenantError,
+    ProcessFailed, ProviderError, RoutingError, SettingInvalid,
+    TenantError,
 )  # fmt: skip
 
 as_json = click.option("--json", "is_json", is_flag=True, help="Print one JSON document.")

@@ -1,0 +1,65 @@
+"""`serve`, `worker`, `migrate`, `sandbox`: the parts of an installation, one process tree each."""
+
+import os
+import sys
+from typing import Final
+
+import click
+
+from app.commands.opened import migrate as migrate_database
+from app.commands.opened import opened, running_postgres
+from app.commands.output import as_json, command, show
+from app.commands.preparation import prepare_installation, prepare_platform
+from app.commands.processes import GatewayProcesses, listen, until_stopped
+from app.embedded import EmbeddedPostgres, keep_running
+from app.settings import read_settings
+from app.telemetry import configure_logs
+from app.worker import run_jobs
+
+DATABASE_TIMEOUT_S: Final = 5.0
+
+
+@click.command()
+@command
+async def serve() -> None:
+    """Serve the gateway and the console on SIGNALBOX_HOST and SIGNALBOX_PORT until stopped."""
+    configure_logs()
+    settings = read_settings()
+    listener = listen(settings.host, settings.port)
+    async with opened(settings) as parts:
+        await parts.database.ping(timeout_s=DATABASE_TIMEOUT_S)
+        gateways = GatewayProcesses(listener, workers=settings.workers, environment=os.environ)
+        watching = [keep_running(EmbeddedPostgres(settings.postgres_folder))] if settings.is_embedded else []
+        await until_stopped(gateways.run(), *watching)
+
+
+@click.command()
+@command
+async def worker() -> None:
+    """Run the background jobs until stopped; any number of workers may run."""
+    configure_logs()
+    async with opened() as parts:
+        await until_stopped(run_jobs(parts.database, parts.vault))
+
+
+@click.command()
+@as_json
+@command
+async def migrate(is_json: bool) -> None:
+    """Bring the database up to date: roles, schema, plans, prices, the platform and its first operator."""
+    settings = read_settings()
+    async with running_postgres(settings):
+        await migrate_database(settings)
+        async with opened(settings) as parts:
+            await prepare_installation(parts)
+            operator_password = await prepare_platform(parts)
+    show({"schema": "up to date", "operator_password": operator_password or "as set before"}, is_json=is_json)
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, show_default=True, help="0 takes a free one.")
+@click.option("--state", type=click.Path(file_okay=False), help="Folder for the log of calls.")
+def sandbox(port: int, state: str | None) -> None:
+    """Serve the simulated provider alone."""
+    arguments = [sys.executable, "-m", "app.sandbox", "--port", str(port)]
+    os.execv(sys.executable, [*arguments, *(["--state", state] if state else [])])  # noqa: S606 - ourselves

@@ -1,0 +1,117 @@
+"""`signalbox up`: everything on one machine, from nothing to a routed request; what `make run` calls.
+
+Invariants: the first start shows each secret once and keeps its hash; a later start finds its data
+again; whatever this process started ends with it.
+"""
+
+import asyncio
+import fcntl
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import click
+
+from app.commands.first_request import Demo, base_url_of, send_first_request
+from app.commands.greeting import console, show_greeting, show_secrets
+from app.commands.opened import Opened, opened
+from app.commands.output import command
+from app.commands.preparation import (
+    DemoState,
+    new_sandbox_key,
+    prepare_demo,
+    prepare_installation,
+    prepare_platform,
+    prepare_sandbox,
+    read_state,
+    write_state,
+)
+from app.commands.processes import GatewayProcesses, SandboxProcess, listen, until_stopped
+from app.embedded import EmbeddedPostgres, keep_running
+from app.settings import DemoPart, SettingInvalid, Settings, read_settings, without_secrets
+from app.telemetry import configure_logs
+from app.worker import run_jobs
+from billing import PriceBookRejected
+
+
+@click.command()
+@command
+async def up() -> None:
+    """Run everything here: database, simulated provider, gateway, console and worker. No provider key needed."""
+    configure_logs()
+    settings = read_settings()
+    for part in (DemoPart.SANDBOX, DemoPart.DEMO_IDENTITIES):
+        settings.refuse_in_production(part, "Run `signalbox migrate` and `signalbox serve` instead")
+    listener = listen(settings.host, settings.port)
+    with _alone(settings.home):
+        async with opened(settings, is_migrating=True) as parts, _sandbox(settings) as sandbox:
+            demo = await _prepare(parts, sandbox)
+            gateways = GatewayProcesses(listener, workers=settings.workers, environment=os.environ)
+            watching = [keep_running(EmbeddedPostgres(settings.postgres_folder))] if settings.is_embedded else []
+            await until_stopped(gateways.run(), run_jobs(parts.database, parts.vault), _greet(parts, demo), *watching)
+    console.print("Stopped.")
+
+
+async def _prepare(parts: Opened, sandbox: SandboxProcess) -> Demo:
+    """Make what is missing. What the first start made is shown at once, before anything can go wrong."""
+    home = parts.settings.home
+    try:
+        await prepare_installation(parts)
+    except PriceBookRejected as error:
+        console.print(f"[yellow]The newest prices were not taken; those in force stay.[/yellow] {error}")
+    operator_password = await prepare_platform(parts)
+    await prepare_sandbox(parts, sandbox.base_url, sandbox.api_key)
+    state = read_state(home)
+    if state is None:
+        made = await prepare_demo(parts)
+        show_secrets(made, operator_password)
+        demo = Demo(made.tenant_id, made.api_key)
+    else:
+        demo = Demo(state.tenant_id, None)
+    write_state(home, DemoState(tenant_id=demo.tenant_id, sandbox_port=sandbox.port, sandbox_key=sandbox.api_key))
+    return demo
+
+
+async def _greet(parts: Opened, demo: Demo) -> None:
+    """Wait until the gateway serves, send it one request, and say where everything is."""
+    request = await send_first_request(parts, demo)
+    show_greeting(base_url_of(parts), request, api_key=demo.api_key)
+    await asyncio.Event().wait()
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (home / "up.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise SettingInvalid(
+                f"`signalbox up` runs already on {home.resolve()}. Stop it, or set SIGNALBOX_HOME to another folder."
+            ) from error
+        yield
+
+
+@asynccontextmanager
+async def _sandbox(settings: Settings) -> AsyncIterator[SandboxProcess]:
+    """The simulated provider, with the key and on the port it had before, if that is free."""
+    state = read_state(settings.home)
+    sandbox = await SandboxProcess.start(
+        settings.home / "sandbox",
+        port=state.sandbox_port if state and _is_free(state.sandbox_port) else 0,
+        api_key=state.sandbox_key if state else new_sandbox_key(),
+        environment=without_secrets(os.environ),
+    )
+    try:
+        yield sandbox
+    finally:
+        await sandbox.stop()
+
+
+def _is_free(port: int) -> bool:
+    try:
+        listen("127.0.0.1", port).close()
+    except SettingInvalid:
+        return False
+    return True
