@@ -88,11 +88,12 @@ class Row:
     default: Any
     meaning: str
     is_secret: bool = False
+    file_variable: str | None = None  # names a file that holds the value
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read every row. A secret may also stand in the file that `<variable>_FILE` names. Raises SettingInvalid."""
-    known = {row.variable for row in ROWS} | {f"{row.variable}_FILE" for row in ROWS if row.is_secret} | OTHERS
+    """Read every row. Raises SettingInvalid."""
+    known = {row.variable for row in ROWS} | {row.file_variable for row in ROWS if row.file_variable} | OTHERS
     unknown = sorted(name for name in environment if name.startswith("SIGNALBOX_") and name not in known)
     if unknown:
         raise SettingInvalid(f"There is no setting {unknown[0]}. The settings are: {', '.join(sorted(known))}.")
@@ -107,8 +108,8 @@ def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _value(row: Row, environment: Mapping[str, str]) -> Any:
     text = environment.get(row.variable)
-    if not text and row.is_secret and (path := environment.get(f"{row.variable}_FILE")):
-        text = _file_text(f"{row.variable}_FILE", path)
+    if not text and row.file_variable and (path := environment.get(row.file_variable)):
+        text = _file_text(row.file_variable, path)
     if not text:
         return row.default
     try:
@@ -181,6 +182,7 @@ ROWS: Final = (
         None,
         "PostgreSQL 15 to 18. Unset: the program runs its own.",
         is_secret=True,
+        file_variable="SIGNALBOX_DATABASE_URL_FILE",
     ),
     Row(
         "SIGNALBOX_DATABASE_CONNECTIONS",

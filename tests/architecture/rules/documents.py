@@ -10,7 +10,7 @@ from tests.architecture.source import files, lines, sources
 # A path in backticks, as documents name it; patterns, templates and what is only planned are not paths.
 NAMED_PATH = re.compile(r"`((?:app|billing|dashboard|infra|migrations|tenants|tests)/[\w./-]*)`")
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
-SETTINGS = "docs/settings.md"
+SETTINGS = "infra/settings.md"
 SETTING = re.compile(r"\bSIGNALBOX_[A-Z0-9_]+\b")
 
 
