@@ -147,6 +147,8 @@ def row_of(error: BaseException) -> ErrorRow:
         return ErrorRow(
             error.status, "upstream_error", error.kind, Outcome.UPSTREAM_ERROR, may_retry=error.status >= 429
         )
+    if isinstance(error, OverBudget) and error.is_contended:
+        return ROW_BY_ERROR[BudgetContended]
     for parent in type(error).__mro__:
         if parent in ROW_BY_ERROR:
             return ROW_BY_ERROR[parent]
@@ -165,7 +167,7 @@ def retry_after_s(error: BaseException) -> int | None:
             return max(1, -(-error.retry_after_ms // 1000))
         case BudgetContended() | UpstreamRejected():
             return error.retry_after_s
-        case MeterUnavailable():
+        case MeterUnavailable() | OverBudget(is_contended=True):
             return 1
         case _:
             return None

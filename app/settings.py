@@ -11,9 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-
-class SettingInvalid(Exception):
-    """A setting cannot be right, or is refused in production; the message says what to do."""
+from app.commands.errors import SettingInvalid
 
 
 class Environment(StrEnum):

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import aiohttp
 
+from app.commands.errors import ProcessFailed
 from app.commands.opened import Opened
-from app.commands.processes import ProcessFailed
 from tenants import create_key, revoke_key
 
 READY_TIMEOUT_S: Final = 60.0

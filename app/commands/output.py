@@ -14,21 +14,18 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from app.commands.processes import ProcessFailed
+from app.commands.errors import CommandError
 from app.embedded import EmbeddedError
 from app.gateway.errors import GatewayError
 from app.providers import ProviderError
 from app.routing import RoutingError
-from app.settings import SettingInvalid
 from billing import BillingError
 from migrations import MigrationFailed
 from tenants import DATABASE_ERRORS, TenantError
 
 P = ParamSpec("P")
 NAMED: Final = (
-    BillingError, EmbeddedError, GatewayError, MigrationFailed,
-    ProcessFailed, ProviderError, RoutingError, SettingInvalid,
-    TenantError,
+    BillingError, CommandError, EmbeddedError, GatewayError, MigrationFailed, ProviderError, RoutingError, TenantError,
 )  # fmt: skip
 
 as_json = click.option("--json", "is_json", is_flag=True, help="Print one JSON document.")
@@ -38,6 +35,7 @@ class Failed(click.ClickException):
     """A command's failure: one line on standard error, exit code 1."""
 
     def show(self, file: Any = None) -> None:
+        """Write the line."""
         click.echo(f"signalbox: {self.message}", err=True)
 
 

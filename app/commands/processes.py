@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import structlog
 
-from app.settings import SettingInvalid
+from app.commands.errors import ProcessFailed, SettingInvalid
 
 BACKLOG: Final = 2_048
 STOP_TIMEOUT_S: Final = 20.0
@@ -28,10 +28,6 @@ PARENT_POLL_S: Final = 1.0
 RESTARTS_MAX: Final = 10
 RESTARTS_WINDOW_S: Final = 60.0
 log = structlog.get_logger(__name__)
-
-
-class ProcessFailed(Exception):
-    """A child could not be started, or kept dying; the message says which and what to do."""
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from app.commands.errors import SettingInvalid
 from app.commands.first_request import Demo, base_url_of, send_first_request
 from app.commands.greeting import console, show_greeting, show_secrets
 from app.commands.opened import Opened, opened
@@ -29,7 +30,7 @@ from app.commands.preparation import (
 )
 from app.commands.processes import GatewayProcesses, SandboxProcess, listen, until_stopped
 from app.embedded import EmbeddedPostgres, keep_running
-from app.settings import DemoPart, SettingInvalid, Settings, read_settings, without_secrets
+from app.settings import DemoPart, Settings, read_settings, without_secrets
 from app.telemetry import configure_logs
 from app.worker import run_jobs
 from billing import PriceBookRejected

@@ -18,7 +18,7 @@ from app.gateway.exchange import Exchange
 from app.gateway.reply import decision_headers, stream_reply, whole_reply
 from app.gateway.settlement import Settlement
 from app.gateway.tenant_view import TenantView, TenantViews
-from app.routing import OverBudget, RouteDecision, classify, decide
+from app.routing import Exclusion, OverBudget, RouteDecision, classify, decide
 from billing import AdmissionRequest, Meter, Outcome, Reservation
 from tenants import Principal, Scope, ScopeMissing, Snapshot
 
@@ -115,7 +115,11 @@ class Pipeline:
 
     async def _name_the_budget(self, exchange: Exchange, decision: RouteDecision) -> None:
         """Ask the meter for the cheapest candidate's bound, so that the error names scope, limit, used and reset."""
-        bounds = [verdict.bound_nano_usd for verdict in decision.verdicts if verdict.bound_nano_usd]
+        bounds = [
+            verdict.bound_nano_usd
+            for verdict in decision.verdicts
+            if verdict.excluded is Exclusion.OVER_BUDGET and verdict.bound_nano_usd
+        ]
         if not bounds:
             return
         principal, attempt_id = exchange.principal, uuid7()

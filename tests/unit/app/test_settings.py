@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import ROWS, DemoPart, SettingInvalid, read_settings, without_secrets
+from app.commands.errors import SettingInvalid
+from app.settings import ROWS, DemoPart, read_settings, without_secrets
 
 
 def test_nothing_set_is_a_desk() -> None:
