@@ -5,6 +5,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
 UV_VERSION := 0.13.9
+# Trust what the machine trusts: many networks have a certificate authority of their own.
+export UV_SYSTEM_CERTS := true
 TESTS  := tests/unit tests/architecture tests/migration tests/integration tests/contract tests/browser
 # Two processes: each has a PostgreSQL of its own, and the tests wait for sockets as much as they compute.
 PYTEST := $(BIN)/pytest -n 2 --dist worksteal
