@@ -18,19 +18,22 @@ from app.gateway.attempts import AttemptLimits, Attempts
 from app.gateway.pipeline import Pipeline
 from app.gateway.settlement import Settlement
 from app.gateway.tenant_view import TenantViews
+from app.http.front_door import front_door
 from app.http.openai import OpenAISurface
 from app.http.probes import probe_routes
 from app.providers import AllowList, Transport
 from app.settings import read_settings
 from app.telemetry import configure_logs
 from billing import BillingSnapshot, CommitMeter
+from dashboard import ConsoleServices, console_routes
 from tenants import Database, Snapshot, Vault, check_master_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GatewayLimits:
-    """The sizes and times of the request path; from the settings."""
+class GatewayOptions:
+    """The sizes and times of the request path, and how browsers reach the console; from the settings."""
 
+    is_https: bool = False
     body_bytes_max: int = 10_000_000
     attempts: AttemptLimits = field(default_factory=AttemptLimits)
 
@@ -39,11 +42,11 @@ class Gateway:
     """The parts of one gateway process, in the order in which they are made."""
 
     def __init__(
-        self, database: Database, vault: Vault, *, limits: GatewayLimits, upstream_allow: AllowList | None = None
+        self, database: Database, vault: Vault, *, options: GatewayOptions, upstream_allow: AllowList | None = None
     ) -> None:
         self.database = database
         self.vault = vault
-        self.limits = limits
+        self.options = options
         self.process_id: UUID = uuid7()
         self.snapshot = Snapshot(database, vault)
         self.billing = BillingSnapshot(database)
@@ -58,7 +61,7 @@ class Gateway:
             views=self.views,
             meter=self.meter,
             attempts=Attempts(
-                meter=self.meter, transport=self.transport, snapshot=self.snapshot, limits=limits.attempts
+                meter=self.meter, transport=self.transport, snapshot=self.snapshot, limits=options.attempts
             ),
             settlement=self.settlement,
         )
@@ -84,7 +87,8 @@ def create_supervised_app() -> Litestar:
     gateway = Gateway(
         open_database(settings),
         open_vault(settings),
-        limits=GatewayLimits(
+        options=GatewayOptions(
+            is_https=(settings.public_url or "").startswith("https://"),
             body_bytes_max=settings.body_bytes_max,
             attempts=AttemptLimits(
                 attempts_max=settings.attempts_max,
@@ -116,9 +120,14 @@ def create_app(gateway: Gateway) -> Litestar:
         finally:
             await gateway.stop()
 
-    surface = OpenAISurface(gateway.pipeline, gateway.database, body_bytes_max=gateway.limits.body_bytes_max)
+    surface = OpenAISurface(gateway.pipeline, gateway.database, body_bytes_max=gateway.options.body_bytes_max)
     return Litestar(
-        route_handlers=[*surface.routes(), *probe_routes(gateway.database)],
+        route_handlers=[
+            *surface.routes(),
+            *console_routes(ConsoleServices(database=gateway.database, is_https=gateway.options.is_https)),
+            *probe_routes(gateway.database),
+            front_door,
+        ],
         lifespan=[lifespan],
         openapi_config=None,
     )

@@ -37,6 +37,7 @@ class Settings:
     home: Path
     host: str
     port: int
+    public_url: str | None
     workers: int
     environment: Environment
     allow: frozenset[DemoPart]
@@ -166,10 +167,23 @@ def _database_url(text: str) -> str:
     return f"postgresql+asyncpg://{rest}"
 
 
+def _web_url(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise ValueError("an address like https://gateway.example.com")
+    return text.rstrip("/")
+
+
 ROWS: Final = (
     Row("SIGNALBOX_HOME", "home", Path, Path(".signalbox"), "Folder of all local state."),
     Row("SIGNALBOX_HOST", "host", str, "127.0.0.1", "Address to listen on."),
     Row("SIGNALBOX_PORT", "port", _whole(1, 65_535), 8080, "Port to listen on."),
+    Row(
+        "SIGNALBOX_PUBLIC_URL",
+        "public_url",
+        _web_url,
+        None,
+        "Address by which browsers reach the console; with https its cookies are bound to TLS.",
+    ),
     Row("SIGNALBOX_WORKERS", "workers", _whole(1, 64), 1, "Gateway processes that share the port."),
     Row("SIGNALBOX_ENV", "environment", _environment, Environment.DEVELOPMENT, "`development` or `production`."),
     Row("SIGNALBOX_ALLOW", "allow", _parts, frozenset(), "Demo parts that production shall run all the same."),

@@ -15,7 +15,7 @@ import uvicorn
 from app.embedded import EmbeddedPostgres
 from app.embedded.postgres import SUPERUSER
 from app.gateway.attempts import AttemptLimits
-from app.main import Gateway, GatewayLimits, create_app
+from app.main import Gateway, GatewayOptions, create_app
 from app.routing import load_default_policy
 from app.sandbox import PROVIDER_NAME, SandboxServer, sandbox_prices
 from billing import change_plan, declare_prices, seed_plans
@@ -130,8 +130,8 @@ async def world(postgres: EmbeddedPostgres, prepared: Prepared, sandbox: Sandbox
             provider_name=PROVIDER_NAME, name="sandbox", secret="sandbox-key", base_url=sandbox.base_url,
             check_address=allow_any_address,
         )  # fmt: skip
-        limits = GatewayLimits(body_bytes_max=1_000_000, attempts=FAST)
-        gateway = Gateway(database, prepared.vault, limits=limits)
+        options = GatewayOptions(body_bytes_max=1_000_000, attempts=FAST)
+        gateway = Gateway(database, prepared.vault, options=options)
         async with serve(gateway) as base_url, aiohttp.ClientSession() as client:
             yield World(base_url, gateway, sandbox, client, prepared.acme, prepared.umbrella)
 
