@@ -1,0 +1,6 @@
+"""What it shows: the tenant's and the operator's console, server-rendered over rollups and records."""
+
+from dashboard.routes import console_routes
+from dashboard.services import ConsoleServices
+
+__all__ = ["ConsoleServices", "console_routes"]

@@ -1,0 +1,156 @@
+// The console's own script: pages are whole without it. It mounts figures in the theme's colours,
+// switches the theme, submits filters when they change, and listens to a few keys.
+
+const root = document.documentElement;
+const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+
+// ---- theme: kept in a cookie, so that the server sends the next page in it
+const choices = all("[data-theme-choice]");
+
+function showTheme() {
+  const theme = root.dataset.theme || "";
+  choices.forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.themeChoice === theme)));
+}
+
+choices.forEach((button) =>
+  button.addEventListener("click", () => {
+    const theme = button.dataset.themeChoice;
+    if (theme) root.dataset.theme = theme;
+    else delete root.dataset.theme;
+    const secure = location.protocol === "https:" ? "; secure" : "";
+    document.cookie = `signalbox_theme=${theme}; path=/; max-age=${theme ? 31536000 : 0}; samesite=lax${secure}`;
+    showTheme();
+    drawAll();
+  }),
+);
+showTheme();
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawAll());
+
+// ---- figures: built by the server; only colours are filled in here
+const probe = document.body.appendChild(document.createElement("span"));
+probe.hidden = true;
+
+function colour(name) {
+  probe.style.color = `var(--${name})`;
+  return getComputedStyle(probe).color;
+}
+
+function painted(figure) {
+  const data = figure.data.map((trace) => {
+    const hue = colour(trace.meta.colour);
+    const marker = { ...trace.marker, color: hue };
+    return trace.type === "bar" ? { ...trace, marker } : { ...trace, marker, line: { ...trace.line, color: hue } };
+  });
+  const font = { family: getComputedStyle(document.body).fontFamily, size: 11, color: colour("ink-3") };
+  const layout = {
+    ...figure.layout,
+    autosize: true,
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font,
+    hoverlabel: { bgcolor: colour("raised"), bordercolor: colour("line-strong"), font: { ...font, size: 12, color: colour("ink") } },
+    xaxis: { ...figure.layout.xaxis, linecolor: colour("line"), showline: true, tickcolor: colour("line"), ticks: "outside", ticklen: 4 },
+    yaxis: { ...figure.layout.yaxis, gridcolor: colour("line") },
+  };
+  return [data, layout];
+}
+
+function draw(element) {
+  const source = document.getElementById(element.dataset.figure);
+  const [data, layout] = painted(JSON.parse(source.textContent));
+  return Plotly.react(element, data, layout, { displayModeBar: false, responsive: true });
+}
+
+const drawn = new Set();
+function drawAll() {
+  drawn.forEach((element) => draw(element));
+}
+
+// Figures below the fold cost nothing until they come near the window.
+const near = new IntersectionObserver(
+  (entries) =>
+    entries
+      .filter((entry) => entry.isIntersecting)
+      .forEach(({ target }) => {
+        near.unobserve(target);
+        drawn.add(target);
+        draw(target);
+      }),
+  { rootMargin: "200px" },
+);
+if (window.Plotly) all("[data-figure]").forEach((element) => near.observe(element));
+
+// ---- forms that only read submit when they change; empty fields stay out of the URL
+all("form[data-submit-on-change]").forEach((form) => {
+  form.addEventListener("change", () => form.requestSubmit());
+  form.addEventListener("submit", () => {
+    all("select, input", form).forEach((field) => (field.disabled = field.value === ""));
+  });
+});
+// A page that comes back out of the browser's cache has its fields again.
+addEventListener("pageshow", () =>
+  all("form[data-submit-on-change] :disabled").forEach((field) => (field.disabled = false)),
+);
+
+// ---- popovers close on Escape and on a click elsewhere
+const open = () => all("details.custom[open], details.how[open]");
+addEventListener("click", (event) =>
+  open().forEach((details) => details.contains(event.target) || (details.open = false)),
+);
+
+// ---- copy
+all("[data-copy]").forEach((button) => {
+  if (!navigator.clipboard) return;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(button.parentElement.querySelector("[data-copy-text]").textContent);
+    button.textContent = "Copied";
+    setTimeout(() => (button.textContent = "Copy"), 1500);
+  });
+});
+
+// ---- lists: a click anywhere on a line opens it, unless text is being selected
+all("[data-list] tbody tr").forEach((row) =>
+  row.addEventListener("click", (event) => {
+    if (event.target.closest("a, button, select") || String(getSelection())) return;
+    row.querySelector("a.open").click();
+  }),
+);
+
+function step(by) {
+  const links = all("[data-list] a.open");
+  const place = links.indexOf(document.activeElement);
+  links[Math.max(0, Math.min(links.length - 1, place + by))]?.focus();
+}
+
+// ---- keys
+let isGoing = false;
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape") {
+    open().forEach((details) => {
+      details.open = false;
+      details.querySelector("summary").focus();
+    });
+  }
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, dialog")) return;
+  if (isGoing) {
+    isGoing = false;
+    document.querySelector(`[data-go="${CSS.escape(event.key)}"]`)?.click();
+    return;
+  }
+  const keys = {
+    g: () => {
+      isGoing = true;
+      setTimeout(() => (isGoing = false), 1500);
+    },
+    j: () => step(1),
+    k: () => step(-1),
+    t: () => document.querySelector(".segmented [aria-current], .segmented a")?.focus(),
+    "/": () => document.querySelector("[data-filters] select, [data-submit-on-change] select")?.focus(),
+    "?": () => document.getElementById("keys")?.showModal(),
+  };
+  if (keys[event.key]) {
+    event.preventDefault();
+    keys[event.key]();
+  }
+});

@@ -1,0 +1,119 @@
+"""The decision that a record keeps as JSON, read back for its page.
+
+Called by the request page. Invariant: a decision is shown as it was stored or not at all; one written
+by another release, with fields missing or new, still shows what both know.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import msgspec
+
+from dashboard.rows import AttemptFacts
+
+
+class StoredEvidence(msgspec.Struct, frozen=True):
+    """One signal with its confidence and who decided it."""
+
+    value: str
+    confidence: float | None = None
+    decided_by: str | None = None
+    because: str | None = None
+
+
+class StoredCandidate(msgspec.Struct, frozen=True):
+    """One candidate as the decision saw it."""
+
+    name: str
+    rank: int | None = None
+    excluded: str | None = None
+    detail: str = ""
+    score: float | None = None
+    bound_nano_usd: int | None = None
+    output_tokens_limit: int | None = None
+    estimate_nano_usd: int | None = None
+    credential_owner: str | None = None
+    is_simulated: bool = False
+
+
+class StoredRequest(msgspec.Struct, frozen=True):
+    """What the decision knew of the request: sizes and needs, no text."""
+
+    input_tokens_bound: int | None = None
+    input_tokens_estimate: int | None = None
+    output_tokens_wanted: int | None = None
+    turns: int | None = None
+    has_tools: bool = False
+    has_images: bool = False
+    wants_json_schema: bool = False
+    is_unbounded: bool = False
+    cost_nano_usd_max: int | None = None
+    no_fallback: bool = False
+
+
+class StoredDecision(msgspec.Struct, frozen=True):
+    """A route decision as it was recorded."""
+
+    policy_name: str | None = None
+    policy_version: int | None = None
+    rule: str | None = None
+    reason: str | None = None
+    refusal: str | None = None
+    task: StoredEvidence | None = None
+    domain: StoredEvidence | None = None
+    request: StoredRequest | None = None
+    candidates: tuple[StoredCandidate, ...] = ()
+    baseline_model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateView:
+    """A candidate with what became of it."""
+
+    candidate: StoredCandidate
+    fate: str
+    tone: Literal["good", "bad", "flat"]
+    because: str
+
+
+NEEDS: Final = {"has_tools": "tools", "has_images": "images", "wants_json_schema": "JSON schema"}
+
+
+def read_decision(stored: object) -> StoredDecision | None:
+    """The decision of a record; None when there was none, or when its form is not known here."""
+    if stored is None:
+        return None
+    try:
+        return msgspec.convert(stored, StoredDecision)
+    except msgspec.ValidationError:
+        return None
+
+
+def needs_of(request: StoredRequest) -> tuple[str, ...]:
+    """What the request needed of a model beyond text."""
+    return tuple(words for field, words in NEEDS.items() if getattr(request, field))
+
+
+def candidate_views(decision: StoredDecision, attempts: Sequence[AttemptFacts]) -> tuple[CandidateView, ...]:
+    """The candidates in the order they were to be tried, then those that fell."""
+    ordered = sorted(decision.candidates, key=lambda one: (one.rank is None, one.rank or 0, one.name))
+    return tuple(_view(candidate, attempts) for candidate in ordered)
+
+
+def _view(candidate: StoredCandidate, attempts: Sequence[AttemptFacts]) -> CandidateView:
+    tried = [attempt for attempt in attempts if f"{attempt.provider_name}/{attempt.model}" == candidate.name]
+    if candidate.rank is None:
+        return CandidateView(candidate, "excluded", "flat", candidate.detail or _words(candidate.excluded))
+    if not tried:
+        return CandidateView(candidate, "not needed", "flat", "An earlier candidate ended the request.")
+    last = tried[-1]
+    if last.outcome == "ok":
+        place = "First choice" if candidate.rank == 1 else f"Choice {candidate.rank}, after the earlier ones failed"
+        return CandidateView(candidate, "served", "good", f"{place}; attempt {last.attempt_number} answered.")
+    cause = last.error_type or last.words.label
+    return CandidateView(candidate, last.words.label, "bad", f"Attempt {last.attempt_number} ended: {cause}.")
+
+
+def _words(name: str | None) -> str:
+    return (name or "unknown").replace("_", " ")
