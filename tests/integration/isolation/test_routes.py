@@ -1,5 +1,7 @@
 """No route answers a stranger, and none tells one tenant of another; from the application's own route table."""
 
+import itertools
+
 import pytest
 from litestar import Litestar, get
 from litestar.exceptions import NotAuthorizedException
@@ -7,11 +9,22 @@ from litestar.response import Redirect
 from litestar.testing import AsyncTestClient
 
 from app.main import create_app
+from tenants import TenantKind, sign_in
 from tests.integration.app.conftest import World
 from tests.integration.isolation.routes import Door, doors, open_doors
 
-# Who may be answered without being known: what a load balancer asks.
-PUBLIC = {Door("GET", "/livez"), Door("GET", "/readyz")}
+# What answers somebody who is not known: probes, the way in, and what the sign-in page is drawn with.
+PUBLIC = {
+    Door("GET", "/livez"),
+    Door("GET", "/readyz"),
+    Door("GET", "/"),
+    Door("GET", "/console/sign-in"),
+    Door("GET", "/operator/sign-in"),
+    Door("GET", "/console/assets/{file_name}"),
+    # Any other address under a console: that there is no such page.
+    Door("GET", "/console/{path}"),
+    Door("GET", "/operator/{path}"),
+}
 STRANGERS = {
     "nobody": {},
     "an unknown key": {"authorization": "Bearer sbx_live_0000000000000000000000000000000000000000000"},
@@ -33,18 +46,29 @@ async def test_every_route_but_a_named_few_refuses_a_stranger(world: World, stra
 async def test_no_route_tells_one_tenant_of_another(world: World) -> None:
     answered = await world.chat("A question of ours", headers={"x-signalbox-metadata": '{"canary": "of-acme"}'})
     assert answered.status == 200
+    request_id = answered.headers["x-signalbox-request-id"]
+    session = await sign_in(
+        world.database, world.umbrella.owner_email, world.umbrella.owner_password, within=TenantKind.CUSTOMER
+    )
     # How an id of ours is made for each parameter that a path may have; a new one must be added here.
-    ids = {"wanted_id": answered.headers["x-signalbox-request-id"]}
-    canaries = {"of-acme", "Acme", "A question of ours", str(world.acme.tenant_id), *ids.values()}
+    ids = {"wanted_id": request_id, "request_id": request_id, "path": request_id, "file_name": request_id}
+    ids["tenant_id"] = str(world.acme.tenant_id)
+    canaries = {"of-acme", "Acme", "A question of ours", str(world.acme.tenant_id), request_id}
+    strangers = (
+        {"authorization": f"Bearer {world.umbrella.key}"},
+        {"cookie": f"signalbox_session={session.cookie_value}"},
+    )
     tried = 0
-    for door in doors(create_app(world.gateway)):
-        headers = {"authorization": f"Bearer {world.umbrella.key}"}
-        async with world.client.request(door.verb, world.base_url + door.at(ids), headers=headers) as answer:
-            if "{" in door.path and answer.status != 405:
+    for door, headers in itertools.product(doors(create_app(world.gateway)), strangers):
+        request = world.client.request(door.verb, world.base_url + door.at(ids), headers=headers, allow_redirects=False)
+        async with request as answer:
+            if "{" in door.path and answer.status not in {303, 401, 403, 405}:
                 assert answer.status == 404, door
                 tried += 1
             # An id that the caller sent itself may be said back to it.
-            text = (await answer.text()).replace(door.at(ids).rpartition("/")[2] if "{" in door.path else "\0", "")
+            text = await answer.text()
+            for told in ids.values() if "{" in door.path else ():
+                text = text.replace(told, "")
             assert not {canary for canary in canaries if canary in text}, door
     assert tried
 
