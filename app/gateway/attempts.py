@@ -118,6 +118,10 @@ class Attempts:
                 if move_after(error) is Move.STOP:
                     break
                 await self._meter.release(exchange.principal.tenant_id, attempt.attempt_id)
+            except BaseException as error:
+                # Kept too, whatever it is: settling the record gives back what the attempt has reserved.
+                self._keep_unanswered(exchange, attempt, error)
+                raise
         if failure is not None:
             raise exhausted(exchange, failure) from failure
         assert refusal is not None, "decide() ranks at least one candidate or raises"
@@ -164,10 +168,6 @@ class Attempts:
             except BaseException:
                 response.close()
                 raise
-        except asyncio.CancelledError:
-            # The caller hung up before any content: nothing was relayed, and nothing is charged.
-            exchange.attempts.append(attempt.end(Outcome.CANCELLED))
-            raise
         finally:
             exchange.upstream_ms += (monotonic() - sent) * 1000
         exchange.served_by = candidate
@@ -195,6 +195,13 @@ class Attempts:
         status = error.status if isinstance(error, UpstreamRefused) else None
         exchange.attempts.append(
             attempt.end(outcome_of(error), http_status=status, error_type=error.kind, error_message=str(error))
+        )
+
+    def _keep_unanswered(self, exchange: Exchange, attempt: Attempt, error: BaseException) -> None:
+        # A caller that hangs up before any content was relayed is charged nothing.
+        is_hang_up = isinstance(error, asyncio.CancelledError)
+        exchange.attempts.append(
+            attempt.end(Outcome.CANCELLED if is_hang_up else Outcome.GATEWAY_FAULT, error_type=type(error).__name__)
         )
 
 

@@ -18,8 +18,8 @@ from app.gateway.exchange import Exchange
 from app.gateway.reply import decision_headers, stream_reply, whole_reply
 from app.gateway.settlement import Settlement
 from app.gateway.tenant_view import TenantView, TenantViews
-from app.routing import Exclusion, OverBudget, RouteDecision, classify, decide
-from billing import AdmissionRequest, Meter, Outcome, Reservation
+from app.routing import Exclusion, NoCandidateLeft, OverBudget, RouteDecision, classify, decide
+from billing import Admission, AdmissionRequest, Meter, Outcome, RateLimited, Reservation
 from tenants import Principal, Scope, ScopeMissing, Snapshot
 
 
@@ -57,12 +57,18 @@ class Pipeline:
         return await self._respond(exchange, opened)  # 6, 7
 
     async def explain(self, call: Call) -> RouteDecision:
-        """The decision that `answer` would take now; nothing is sent, reserved or recorded."""
+        """The decision that `answer` would take now, also one that leaves no candidate.
+
+        Nothing is sent, reserved or recorded, but it counts against the request rate.
+        """
         principal = await self.authenticate(call.presented_key, Scope.MODELS_CALL)
         view = await self._views.of(principal.tenant_id)
         exchange = Exchange(call=call, principal=principal)
         await self._admit(exchange, view)
-        return self._decide(exchange, view)
+        try:
+            return self._decide(exchange, view)
+        except NoCandidateLeft as error:
+            return error.decision
 
     async def authenticate(self, presented_key: str | None, scope: Scope) -> Principal:
         """Who calls. Raises KeyMissing, KeyRejected, TenantSuspended or ScopeMissing."""
@@ -78,22 +84,29 @@ class Pipeline:
         return await self._views.of(tenant_id)
 
     async def _admit(self, exchange: Exchange, view: TenantView) -> None:
-        exchange.admission = await self._meter.admit(
-            AdmissionRequest(
-                tenant_id=exchange.principal.tenant_id,
-                project_id=exchange.principal.project_id,
-                api_key_id=exchange.principal.api_key_id,
-                requests_per_minute=view.plan.requests_per_minute,
-                request_burst=view.plan.request_burst,
-            )
+        request = AdmissionRequest(
+            tenant_id=exchange.principal.tenant_id,
+            project_id=exchange.principal.project_id,
+            api_key_id=exchange.principal.api_key_id,
+            requests_per_minute=view.plan.requests_per_minute,
+            request_burst=view.plan.request_burst,
         )
+        try:
+            exchange.admission = await self._meter.admit(request)
+        except RateLimited as error:
+            # A refusal tells the state of the rate too.
+            exchange.admission = Admission(
+                rate_limit=error.requests_per_minute, rate_remaining=0, rate_reset_ms=error.reset_ms
+            )
+            raise
 
     async def _route(self, exchange: Exchange, view: TenantView) -> RouteDecision:
         try:
             return self._decide(exchange, view)
-        except OverBudget as error:
+        except NoCandidateLeft as error:
             exchange.decision = error.decision
-            await self._name_the_budget(exchange, error.decision)
+            if isinstance(error, OverBudget):
+                await self._name_the_budget(exchange, error.decision)
             raise
 
     def _decide(self, exchange: Exchange, view: TenantView) -> RouteDecision:
@@ -137,6 +150,6 @@ class Pipeline:
 
     async def _respond(self, exchange: Exchange, opened: Opened) -> Reply:
         if opened.stream is not None:
-            return stream_reply(exchange, opened.stream, self._settlement)
+            return await stream_reply(exchange, opened.stream, self._settlement)
         await self._settlement.settle(exchange.record(Outcome.OK, 200))
         return whole_reply(exchange, opened)

@@ -30,16 +30,20 @@ def whole_reply(exchange: Exchange, opened: Opened) -> Reply:
     return Reply(status=200, headers=headers, body=body)
 
 
-def stream_reply(exchange: Exchange, stream: OpenStream, settlement: Settlement) -> Reply:
+async def stream_reply(exchange: Exchange, stream: OpenStream, settlement: Settlement) -> Reply:
     """The reply to a request whose stream has begun. Its cost stands in the last chunk."""
     headers = [EVENT_STREAM, NOT_STORED, *decision_headers(exchange)]
-    return Reply(status=200, headers=headers, stream=_relay(exchange, stream, settlement))
+    relay = _relay(exchange, stream, settlement)
+    # Entered here, because closing a generator that never ran would neither settle nor close the upstream.
+    await anext(relay)
+    return Reply(status=200, headers=headers, stream=relay)
 
 
 async def _relay(exchange: Exchange, stream: OpenStream, settlement: Settlement) -> AsyncGenerator[bytes, None]:
     """Pass the stream on; settle once, before its last bytes or when it ends before them."""
     is_settled = False
     try:
+        yield b""
         yield stream.first
         failure: UpstreamError | None = None
         try:
@@ -116,6 +120,7 @@ def decision_headers(exchange: Exchange) -> Headers:
         headers.append((b"x-signalbox-overhead-ms", f"{exchange.overhead_ms():.2f}".encode()))
         if any(ranked.is_output_shrunk for ranked in exchange.decision.ranked[:1]):
             headers.append((b"x-signalbox-output-tokens-limit", _shrunk_limit(exchange)))
+    # The attempt of a stream that has begun is kept when the stream ends.
     attempts_made = len(exchange.attempts) + (1 if exchange.answer is None and exchange.served_by else 0)
     if attempts_made:
         headers.append((b"x-signalbox-attempts", str(attempts_made).encode()))

@@ -3,12 +3,14 @@
 import asyncio
 import json
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 
+from app.embedded.postgres import SUPERUSER
 from app.sandbox import FaultKind
-from billing import set_budget
-from tenants import SYSTEM, create_key, revoke_key
+from billing import change_plan, set_budget
+from tenants import SYSTEM, connect_arguments, create_key, revoke_key
 
 from .conftest import World
 
@@ -253,8 +255,6 @@ async def test_a_client_that_hangs_up_is_billed_for_what_was_generated(world: Wo
 
 
 async def test_a_model_outside_the_plan_is_403(world: World) -> None:
-    from billing import change_plan
-
     await change_plan(world.database, SYSTEM, world.acme.tenant_id, "free")
     for _ in range(100):
         response = await world.chat(model="sandbox/deep-large")
@@ -277,6 +277,47 @@ async def test_route_explains_without_calling_or_recording(world: World) -> None
     assert decision["candidates"]
     assert not world.sandbox.calls
     assert await records(world, world.acme.tenant_id) == []
+
+
+async def test_route_explains_a_refusal_too(world: World) -> None:
+    response = await world.client.post(
+        f"{world.base_url}/v1/route",
+        json={"model": "sandbox/swift-mini", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 1_000_000},
+        headers={"authorization": f"Bearer {world.acme.key}", "x-signalbox-max-cost": "0.000000001"},
+    )
+    decision = await response.json()
+    assert response.status == 200
+    assert decision["refusal"]
+    assert {candidate["excluded"] for candidate in decision["candidates"]} <= {"over_max_cost", "context_too_small"}
+
+
+async def test_more_than_the_plans_rate_is_429_and_says_when_to_come_back(world: World) -> None:
+    await change_plan(world.database, SYSTEM, world.acme.tenant_id, "free")
+    statuses = []
+    for _ in range(60):
+        response = await world.chat(model="sandbox/swift-mini")
+        statuses.append(response.status)
+        if response.status == 429:
+            break
+    assert response.status == 429
+    assert statuses.count(200) >= 20
+    assert int(response.headers["retry-after"]) >= 1
+    assert response.headers["x-ratelimit-limit-requests"] == "60"
+    assert response.headers["x-ratelimit-remaining-requests"] == "0"
+    assert (await records(world, world.acme.tenant_id))[-1]["outcome"] == "rate_limited"
+
+
+async def test_a_credential_that_cannot_be_opened_holds_no_money(world: World) -> None:
+    await set_budget(world.database, SYSTEM, world.acme.tenant_id, period="month", limit_nano_usd=NANO_USD)
+    superuser = await asyncpg.connect(**connect_arguments(world.database._url_of(SUPERUSER)))
+    await superuser.execute("UPDATE provider_credential SET secret = secret || '\\x00'")
+    await superuser.close()
+    response = await world.chat()
+    assert response.status == 500
+    assert "report the request id" in (await response.json())["error"]["message"]
+    [record] = await records(world, world.acme.tenant_id)
+    assert record["outcome"] == "gateway_fault"
+    assert await total(world, "SELECT sum(reserved_nano_usd) FROM budget_period") == 0
 
 
 async def test_models_lists_what_the_key_can_call(world: World) -> None:
