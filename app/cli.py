@@ -2,8 +2,15 @@
 
 import click
 
+from app.commands.audit import audit
+from app.commands.budget import budget
+from app.commands.credential import credential
 from app.commands.gateway import migrate, sandbox, serve, worker
+from app.commands.key import key
+from app.commands.policy import policy
+from app.commands.tenant import tenant
 from app.commands.up import up
+from app.commands.usage import usage
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -12,7 +19,10 @@ def main() -> None:
     """Signalbox, a multi-tenant LLM gateway. Settings come from SIGNALBOX_* variables (infra/settings.md)."""
 
 
-for each in (up, serve, worker, migrate, sandbox):
+PROCESSES = (up, serve, worker, migrate, sandbox)
+TENANCY = (tenant, key, credential, policy, budget, usage, audit)
+
+for each in (*PROCESSES, *TENANCY):
     main.add_command(each)
 
 

@@ -16,7 +16,7 @@ from billing.histogram import add_histograms, latency_bounds_ms, percentile_ms
 from billing.meter import Admission, AdmissionRequest, BudgetFacts, Meter, Reservation
 from billing.money import usd
 from billing.plan import DEFAULT_PLAN_ID, Feature, Plan
-from billing.plans import PLANS, change_plan, seed_plans
+from billing.plans import PLANS, change_plan, seed_plans, subscribe
 from billing.price import Price, billed_nano_usd
 from billing.price_book import PriceBook, declare_prices
 from billing.price_import import ImportReport, import_price_book
@@ -89,6 +89,7 @@ __all__ = [
     "remove_budget",
     "seed_plans",
     "set_budget",
+    "subscribe",
     "usage",
     "usd",
 ]

@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing.errors import PlanUnknown
 from billing.money import NANO_USD_PER_USD
@@ -93,21 +94,26 @@ async def change_plan(database: Database, actor: Actor, tenant_id: UUID, plan_id
     Raises PlanUnknown, or NotFound when there is no such tenant.
     """
     async with database.across_tenants() as session:
-        stored = await newest_plans(session)
-        plan = stored.get(plan_id)
-        if plan is None:
-            raise PlanUnknown(f"No plan is called '{plan_id}'. There are: {', '.join(sorted(stored)) or 'none yet'}.")
-        if not await has_tenant(session, tenant_id):
-            raise NotFound("tenant", tenant_id)
-        before = await find_subscription(session, tenant_id)
-        await put_subscription(session, tenant_id, plan, changed_by=f"{actor.kind}:{actor.id}")
-        await record_audit(
-            session,
-            tenant_id,
-            actor,
-            action="plan.changed",
-            target=f"tenant:{tenant_id}",
-            before={"plan_id": before.plan_id, "plan_version": before.version} if before else None,
-            after={"plan_id": plan.plan_id, "plan_version": plan.version},
-        )
+        return await subscribe(session, actor, tenant_id, plan_id)
+
+
+async def subscribe(session: AsyncSession, actor: Actor, tenant_id: UUID, plan_id: str) -> Plan:
+    """The same in a transaction of the operator that does more, such as making the tenant."""
+    stored = await newest_plans(session)
+    plan = stored.get(plan_id)
+    if plan is None:
+        raise PlanUnknown(f"No plan is called '{plan_id}'. There are: {', '.join(sorted(stored)) or 'none yet'}.")
+    if not await has_tenant(session, tenant_id):
+        raise NotFound("tenant", tenant_id)
+    before = await find_subscription(session, tenant_id)
+    await put_subscription(session, tenant_id, plan, changed_by=f"{actor.kind}:{actor.id}")
+    await record_audit(
+        session,
+        tenant_id,
+        actor,
+        action="plan.changed",
+        target=f"tenant:{tenant_id}",
+        before={"plan_id": before.plan_id, "plan_version": before.version} if before else None,
+        after={"plan_id": plan.plan_id, "plan_version": plan.version},
+    )
     return plan

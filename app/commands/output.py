@@ -5,14 +5,16 @@ Invariant: a failure that has a name ends in exit code 1 with what to do; only a
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from functools import wraps
 from typing import Any, Final, ParamSpec
 
 import click
 import msgspec
+from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from app.commands.errors import CommandError
 from app.embedded import EmbeddedError
@@ -27,6 +29,10 @@ P = ParamSpec("P")
 NAMED: Final = (
     BillingError, CommandError, EmbeddedError, GatewayError, MigrationFailed, ProviderError, RoutingError, TenantError,
 )  # fmt: skip
+# Wider than any line of ours: what a program reads must not be cut.
+PIPE_WIDTH: Final = 1_000
+# PostgreSQL's codes for a table, a column or a function that is not there.
+SCHEMA_STATES: Final = frozenset({"42P01", "42703", "42883"})
 
 as_json = click.option("--json", "is_json", is_flag=True, help="Print one JSON document.")
 
@@ -49,7 +55,7 @@ def command(run: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
         except NAMED as error:
             raise Failed(str(error)) from error
         except DATABASE_ERRORS as error:
-            raise Failed(f"The database did not answer: {error}. `signalbox doctor` looks into it.") from error
+            raise Failed(_database_reason(error)) from error
         except KeyboardInterrupt:
             raise Failed("stopped") from None
 
@@ -73,11 +79,30 @@ def _show_rows(rows: list[dict[str, Any]], columns: Sequence[str], title: str | 
     if not rows:
         click.echo("None.", err=True)
         return
-    table = Table(*names, title=title, header_style="bold")
+    print_table(names, [[_cell(row.get(name)) for name in names] for row in rows], title=title)
+
+
+def print_table(
+    names: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None, numbers: Collection[str] = ()
+) -> None:
+    """Print rows: ruled for a terminal, plain whole lines for a pipe. Columns of `numbers` stand to the right."""
+    is_terminal = sys.stdout.isatty()
+    table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD if is_terminal else None)
+    for name in names:
+        table.add_column(name, justify="right" if name in numbers else "left")
     for row in rows:
-        table.add_row(*(_cell(row.get(name)) for name in names))
-    # A pipe gets whole lines; a terminal gets what fits.
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+        # Names that tenants choose are text, whatever brackets they hold.
+        table.add_row(*map(Text, row))
+    Console(width=None if is_terminal else PIPE_WIDTH).print(table)
+
+
+def _database_reason(error: BaseException) -> str:
+    """What the database said, without the statement that it was asked."""
+    reason = getattr(error, "orig", None) or error
+    if getattr(reason, "sqlstate", None) in SCHEMA_STATES:
+        return "The database is not that of this release. Run `signalbox migrate`."
+    said = str(reason.__cause__ or reason).splitlines() or [type(error).__name__]
+    return f"The database did not answer: {said[0].rstrip('.')}. `signalbox doctor` looks into it."
 
 
 def _cell(value: object) -> str:

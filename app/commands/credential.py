@@ -1,0 +1,126 @@
+"""`signalbox credential`: the provider keys of a tenant, or of the platform for everyone.
+
+Invariant: a key is read from a file or standard input, never from the command line, where others see it.
+"""
+
+from typing import BinaryIO, Final
+
+import click
+
+from app.commands.errors import InputInvalid
+from app.commands.named import credential_id_of, opened_tenant, tenant_option
+from app.commands.output import as_json, command, show
+from app.providers import AllowList, Vendor, check_address, vendor_of
+from app.settings import Settings
+from tenants import PLATFORM_TENANT_ID, CheckAddress, add_credential, disable_credential, list_credentials
+
+KEY_BYTES_MAX: Final = 16_384
+COLUMNS: Final = ("credential_id", "provider_name", "name", "base_url", "last_four", "created_at", "disabled_at")
+
+
+@click.group()
+def credential() -> None:
+    """Add, list and disable provider credentials."""
+
+
+@credential.command()
+@tenant_option
+@click.option("--provider", "provider_name", required=True, help="The provider's name, such as openai.")
+@click.option("--base-url", help="Its address.  [default: the provider's own]")
+@click.option(
+    "--key-file", type=click.File("rb"), required=True, help="File that holds the key; - reads it from stdin."
+)
+@click.option("--name", help="What people call it.  [default: the provider's name]")
+@as_json
+@command
+async def add(
+    tenant_name: str, provider_name: str, base_url: str | None, key_file: BinaryIO, name: str | None, is_json: bool
+) -> None:
+    """Store a provider's key, sealed under the tenant's own."""
+    vendor = vendor_of(provider_name)
+    secret = _read_key(key_file)
+    async with opened_tenant(tenant_name) as (parts, tenant_id):
+        is_platform = tenant_id == PLATFORM_TENANT_ID
+        _refuse_unreached(vendor, base_url, is_platform=is_platform)
+        added = await add_credential(
+            parts.database,
+            parts.vault,
+            parts.actor,
+            tenant_id,
+            provider_name=vendor.name,
+            name=name or vendor.name,
+            secret=secret,
+            base_url=base_url,
+            check_address=_anything if is_platform else _checked(parts.settings),
+        )
+    show(
+        {
+            "credential_id": added.credential_id,
+            "provider_name": added.provider_name,
+            "name": added.name,
+            "base_url": added.base_url or vendor.base_url,
+            "last_four": added.last_four,
+        },
+        is_json=is_json,
+    )
+
+
+@credential.command("list")
+@tenant_option
+@as_json
+@command
+async def list_them(tenant_name: str, is_json: bool) -> None:
+    """List the credentials, oldest first, with those that are disabled. No key is ever shown."""
+    async with opened_tenant(tenant_name) as (parts, tenant_id):
+        rows = list(await list_credentials(parts.database, tenant_id))
+    show(rows, is_json=is_json, columns=COLUMNS)
+
+
+@credential.command()
+@tenant_option
+@click.argument("credential_name", metavar="CREDENTIAL")
+@as_json
+@command
+async def disable(tenant_name: str, credential_name: str, is_json: bool) -> None:
+    """Use CREDENTIAL (an id or a name) no more."""
+    async with opened_tenant(tenant_name) as (parts, tenant_id):
+        credential_id = await credential_id_of(parts, tenant_id, credential_name)
+        await disable_credential(parts.database, parts.actor, tenant_id, credential_id)
+    show({"credential_id": credential_id, "state": "disabled"}, is_json=is_json)
+
+
+def _read_key(key_file: BinaryIO) -> str:
+    raw = key_file.read(KEY_BYTES_MAX + 1)
+    try:
+        text = raw.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        text = ""
+    if not text or len(raw) > KEY_BYTES_MAX:
+        raise InputInvalid(
+            f"{key_file.name} holds no key: give a text file of one line, at most {KEY_BYTES_MAX:,} bytes."
+        )
+    return text
+
+
+def _refuse_unreached(vendor: Vendor, base_url: str | None, *, is_platform: bool) -> None:
+    """Refuse what the catalogue would pass over in silence. Raises InputInvalid."""
+    if vendor.is_simulated and not is_platform:
+        raise InputInvalid(
+            f"'{vendor.name}' answers with simulated text, so only the platform may offer it. "
+            "Choose a provider that answers for real."
+        )
+    if vendor.base_url is None and base_url is None:
+        raise InputInvalid(f"'{vendor.name}' has no public address; say where it is with --base-url.")
+
+
+def _checked(settings: Settings) -> CheckAddress:
+    allow = AllowList.parse(settings.upstream_allow)
+
+    async def check(base_url: str) -> None:
+        await check_address(base_url, allow)
+
+    return check
+
+
+async def _anything(_: str) -> None:
+    """The platform's rows are its operator's own: exact hosts and ports, on whichever network."""
