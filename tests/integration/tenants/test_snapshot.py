@@ -59,7 +59,7 @@ async def _start_and_hear(snapshot: Snapshot) -> None:
 
 async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        while not await condition():  # noqa: ASYNC110 - what is awaited is in another process
+        while not await condition():
             await asyncio.sleep(0.01)
 
 
