@@ -9,6 +9,7 @@ from app.commands.gateway import migrate, sandbox, serve, worker
 from app.commands.key import key
 from app.commands.policy import policy
 from app.commands.tenant import tenant
+from app.commands.try_file import try_file
 from app.commands.up import up
 from app.commands.usage import usage
 
@@ -22,7 +23,9 @@ def main() -> None:
 PROCESSES = (up, serve, worker, migrate, sandbox)
 TENANCY = (tenant, key, credential, policy, budget, usage, audit)
 
-for each in (*PROCESSES, *TENANCY):
+CLIENT = (try_file,)
+
+for each in (*PROCESSES, *TENANCY, *CLIENT):
     main.add_command(each)
 
 
