@@ -5,6 +5,7 @@ import click
 from app.commands.audit import audit
 from app.commands.budget import budget
 from app.commands.credential import credential
+from app.commands.doctor import doctor
 from app.commands.gateway import migrate, sandbox, serve, worker
 from app.commands.key import key
 from app.commands.policy import policy
@@ -23,9 +24,9 @@ def main() -> None:
 PROCESSES = (up, serve, worker, migrate, sandbox)
 TENANCY = (tenant, key, credential, policy, budget, usage, audit)
 
-CLIENT = (try_file,)
+BESIDE = (doctor, try_file)
 
-for each in (*PROCESSES, *TENANCY, *CLIENT):
+for each in (*PROCESSES, *TENANCY, *BESIDE):
     main.add_command(each)
 
 

@@ -18,7 +18,7 @@ ROLES_SQL = Path(__file__).parent.parent / "infra" / "database" / "roles.sql"
 
 async def prepare_embedded(superuser_url: str, database: str) -> None:
     """Make the roles and the database on our own server, as its superuser. Raises MigrationFailed."""
-    async with _connected(superuser_url) as connection:
+    async with _making_roles(superuser_url) as connection:
         await connection.execute(ROLES_SQL.read_text())
         if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", database):
             await connection.execute(f"CREATE DATABASE {database} OWNER {DatabaseRole.OWNER}")
@@ -26,7 +26,7 @@ async def prepare_embedded(superuser_url: str, database: str) -> None:
 
 async def prepare_roles(url: str) -> None:
     """Make the roles through the login of the settings, and let it become each of them. Raises MigrationFailed."""
-    async with _connected(url) as connection:
+    async with _making_roles(url) as connection:
         present = await connection.fetchval(
             "SELECT count(*) FROM pg_roles WHERE rolname = ANY ($1::text[])", [str(role) for role in DatabaseRole]
         )
@@ -42,7 +42,8 @@ async def prepare_roles(url: str) -> None:
 
 
 @asynccontextmanager
-async def _connected(url: str) -> AsyncIterator[asyncpg.Connection]:
+async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection by the settings' own login. Raises MigrationFailed when there is none."""
     arguments = connect_arguments(url)
     try:
         connection = await asyncpg.connect(**arguments, timeout=10)
@@ -54,10 +55,17 @@ async def _connected(url: str) -> AsyncIterator[asyncpg.Connection]:
         ) from error
     try:
         yield connection
-    except asyncpg.PostgresError as error:
-        raise MigrationFailed(
-            f"The database roles could not be made: {error}. Let an administrator run "
-            "infra/database/roles.sql and grant the roles to this login, or give it CREATEROLE."
-        ) from error
     finally:
         await connection.close()
+
+
+@asynccontextmanager
+async def _making_roles(url: str) -> AsyncIterator[asyncpg.Connection]:
+    async with connected(url) as connection:
+        try:
+            yield connection
+        except asyncpg.PostgresError as error:
+            raise MigrationFailed(
+                f"The database roles could not be made: {error}. Let an administrator run "
+                "infra/database/roles.sql and grant the roles to this login, or give it CREATEROLE."
+            ) from error

@@ -96,9 +96,7 @@ def _read_key(key_file: BinaryIO) -> str:
     except UnicodeDecodeError:
         text = ""
     if not text or len(raw) > KEY_BYTES_MAX:
-        raise InputInvalid(
-            f"{key_file.name} holds no key: give a text file of one line, at most {KEY_BYTES_MAX:,} bytes."
-        )
+        raise InputInvalid(f"The key file holds no key. Give a text file of one line, at most {KEY_BYTES_MAX:,} bytes.")
     return text
 
 

@@ -10,6 +10,7 @@ import aiohttp
 
 from app.commands.errors import ProcessFailed
 from app.commands.opened import Opened
+from app.settings import Settings
 from tenants import create_key, revoke_key
 
 READY_TIMEOUT_S: Final = 60.0
@@ -57,9 +58,14 @@ async def send_first_request(parts: Opened, demo: Demo) -> FirstRequest:
 
 def base_url_of(parts: Opened) -> str:
     """Where a browser on this machine finds the gateway."""
-    host = parts.settings.host
+    return local_url(parts.settings)
+
+
+def local_url(settings: Settings) -> str:
+    """The same by the settings alone."""
+    host = settings.host
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host  # noqa: S104 - compared
-    return f"http://{shown}:{parts.settings.port}"
+    return f"http://{shown}:{settings.port}"
 
 
 async def _ready(client: aiohttp.ClientSession, base_url: str) -> None:

@@ -96,13 +96,19 @@ def print_table(
     Console(width=None if is_terminal else PIPE_WIDTH).print(table)
 
 
+def reason_of(error: BaseException) -> str:
+    """What the database or a connection to it said, in one line, without the statement that it was asked."""
+    reason = getattr(error, "orig", None) or error
+    said = str(reason.__cause__ or reason).splitlines() or [type(error).__name__]
+    return said[0].rstrip(".")
+
+
 def _database_reason(error: BaseException) -> str:
-    """What the database said, without the statement that it was asked."""
+    """The failure with what to do."""
     reason = getattr(error, "orig", None) or error
     if getattr(reason, "sqlstate", None) in SCHEMA_STATES:
         return "The database is not that of this release. Run `signalbox migrate`."
-    said = str(reason.__cause__ or reason).splitlines() or [type(error).__name__]
-    return f"The database did not answer: {said[0].rstrip('.')}. `signalbox doctor` looks into it."
+    return f"The database did not answer: {reason_of(error)}. `signalbox doctor` looks into it."
 
 
 def _cell(value: object) -> str:

@@ -46,7 +46,9 @@ def _json_of_yaml(path: Path, raw: bytes) -> bytes:
         raise InputInvalid(f"{path} is not a policy in YAML: {error.problem}{where}.") from error
     except yaml.YAMLError as error:
         raise InputInvalid(f"{path} is neither JSON nor YAML: {str(error).splitlines()[0]}.") from error
-    except (TypeError, ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise InputInvalid(f"{path} is nested too deeply to be a policy.") from error
+    except (TypeError, ValueError) as error:
         raise InputInvalid(f"{path} holds a value that JSON does not have: {error}. Put it in quotes.") from error
 
 
