@@ -13,6 +13,7 @@ import click
 import msgspec
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -87,13 +88,25 @@ def print_table(
 ) -> None:
     """Print rows: ruled for a terminal, plain whole lines for a pipe. Columns of `numbers` stand to the right."""
     is_terminal = sys.stdout.isatty()
-    table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD if is_terminal else None)
-    for name in names:
-        table.add_column(name, justify="right" if name in numbers else "left")
+    table = Table(
+        title=title,
+        title_justify="left",
+        header_style="bold",
+        box=box.SIMPLE_HEAD if is_terminal else None,
+        pad_edge=False,
+        collapse_padding=is_terminal,
+    )
+    for place, name in enumerate(names):
+        # An id is never cut: only columns of sentences make way.
+        has_sentences = name not in numbers and any(" " in row[place] for row in rows)
+        table.add_column(name, justify="right" if name in numbers else "left", no_wrap=not has_sentences)
     for row in rows:
         # Names that tenants choose are text, whatever brackets they hold.
         table.add_row(*map(Text, row))
-    Console(width=None if is_terminal else PIPE_WIDTH).print(table)
+    console = Console(width=None if is_terminal else PIPE_WIDTH)
+    least = Measurement.get(console, console.options.update(max_width=PIPE_WIDTH), table).minimum
+    console.width = max(console.width, least)
+    console.print(table)
 
 
 def reason_of(error: BaseException) -> str:
