@@ -11,7 +11,7 @@ TESTS  := tests/unit tests/architecture tests/migration tests/integration tests/
 # Two processes: each has a PostgreSQL of its own, and the tests wait for sockets as much as they compute.
 PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 
-.PHONY: help run test check prove format lock clean
+.PHONY: help run test check prove bench format lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -29,6 +29,9 @@ check: $(VENV)/.dev ## format, lint, types, architecture and unit tests, in unde
 
 prove: $(VENV)/.dev ## everything there is, load and chaos included
 	@$(PYTEST) tests
+
+bench: $(VENV)/.dev ## what a request costs: CPU, rate, added latency, memory (BENCH=--json for JSON)
+	@$(BIN)/python -m tests.load.bench $(BENCH)
 
 format: $(VENV)/.dev ## write the house's layout
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
