@@ -22,6 +22,9 @@ from app.embedded.postgres import SUPERUSER
 from migrations import ROLES_SQL, upgrade
 from tenants import Database, DatabaseRole
 
+# The whole gateway as fixtures, for the tests that need one.
+pytest_plugins = ["tests.world"]
+
 MIGRATED = "template_signalbox"
 _numbers = itertools.count()
 

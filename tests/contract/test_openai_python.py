@@ -9,7 +9,7 @@ from openai import AsyncOpenAI
 from app.sandbox import FaultKind
 from billing import set_budget
 from tenants import SYSTEM
-from tests.integration.app.conftest import World
+from tests.world import World
 
 WEATHER = {
     "type": "function",

@@ -11,8 +11,7 @@ from app.embedded.postgres import SUPERUSER
 from app.sandbox import FaultKind
 from billing import change_plan, set_budget
 from tenants import SYSTEM, connect_arguments, create_key, revoke_key
-
-from .conftest import World
+from tests.world import World
 
 NANO_USD = 1_000_000_000
 

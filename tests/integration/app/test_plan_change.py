@@ -10,8 +10,7 @@ from pathlib import Path
 import aiohttp
 
 from tenants import SYSTEM, export_audit, verify_audit
-
-from .conftest import Prepared, World
+from tests.world import Prepared, World
 
 FOLLOWS_WITHIN_S = 1.0
 

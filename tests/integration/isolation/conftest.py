@@ -9,7 +9,6 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from app.embedded.postgres import SUPERUSER
-from tests.integration.app.conftest import prepared, sandbox, world  # noqa: F401 - pytest finds fixtures by name
 from tests.integration.isolation.rows import Row, Shape, a_row, fill
 from tests.migration.catalog import connected, tenant_tables
 

@@ -10,8 +10,8 @@ from litestar.testing import AsyncTestClient
 
 from app.main import create_app
 from tenants import TenantKind, sign_in
-from tests.integration.app.conftest import World
 from tests.integration.isolation.routes import Door, doors, open_doors
+from tests.world import World
 
 # What answers somebody who is not known: probes, the way in, and what the sign-in page is drawn with.
 PUBLIC = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Installation
+from tests.world import Installation
 
 
 @pytest.fixture

@@ -9,9 +9,7 @@ from typing import Any
 from click.testing import CliRunner, Result
 
 from app.cli import main
-from tests.integration.app.conftest import World
-
-from .conftest import Installation
+from tests.world import Installation, World
 
 
 def free_port() -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Installation
+from tests.world import Installation
 
 YAML = """
 name: mine

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from .conftest import Installation
+from tests.world import Installation
 
 SECRET = "sk-0123456789abcdefghij"
 

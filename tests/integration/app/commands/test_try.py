@@ -16,7 +16,7 @@ from app.cli import main
 from app.sandbox import FaultKind
 from billing import change_plan, set_budget
 from tenants import SYSTEM, create_key, revoke_key
-from tests.integration.app.conftest import World
+from tests.world import World
 
 PROMPTS = (
     {"text": "Write a Python function that reverses a list", "task": "code_generation"},
