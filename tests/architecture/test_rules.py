@@ -18,7 +18,7 @@ GROWN = {
     },
     "registries": {
         "requirements.lock": "--{}-url https://example.org/\n".format("index"),
-        "package.json": '"resolved": "https://{}.{}.org/x"\n'.format("registry", "npmjs"),
+        "package.json": '"{}": "https://{}.{}.org/x"\n'.format("resolved", "registry", "npmjs"),
     },
     "foreign_files": {"{}.lock".format("uv"): "", "dashboard/static/chart.{}.js".format("min"): ""},
 }
