@@ -4,9 +4,11 @@ Nothing else wires (but `app/worker.py`). Read `Gateway` as the list of what one
 """
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Final
 from uuid import UUID
 
 from litestar import Litestar
@@ -27,6 +29,8 @@ from app.telemetry import configure_logs
 from billing import BillingSnapshot, CommitMeter
 from dashboard import ConsoleServices, console_routes
 from tenants import Database, Snapshot, Vault, check_master_key
+
+GC_THRESHOLD: Final = 50_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,10 +106,14 @@ def create_supervised_app() -> Litestar:
     )
     app = create_app(gateway)
 
-    async def follow_parent(_: Litestar) -> None:
+    async def settle_in(_: Litestar) -> None:
         app.state.following = asyncio.create_task(end_with_parent())
+        # What stands now stays for the life of the process: the collector need not walk it again and again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GC_THRESHOLD)
 
-    app.on_startup.append(follow_parent)
+    app.on_startup.append(settle_in)
     return app
 
 
