@@ -4,7 +4,6 @@ Instructions stand at the start or at the end of a prompt and pasted text betwee
 at the ends first. Work is linear, and bounded whatever the prompt's length.
 """
 
-import re
 from typing import Final
 
 import msgspec
@@ -18,7 +17,7 @@ DENSE_BYTES_PER_CHARACTER: Final = 2  # beyond, the script says in one character
 DENSITY: Final = 3
 
 _PUNCTUATION: Final = ".,!?;:\"'()[]{}<>`*_/|\\“”‘’«»„-–—=+#&。，！？；：、「」《》（）¿¡"
-_NOT_WORDS: Final = re.compile("[" + re.escape(_PUNCTUATION) + "]+")
+_NO_PUNCTUATION: Final = str.maketrans(_PUNCTUATION, " " * len(_PUNCTUATION))
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +47,7 @@ def read_prompt(text: str) -> Reading:
 
 def spaced(lowered: str) -> str:
     """Set the words of lowered text apart: punctuation goes, one space stands around each word."""
-    return f" {' '.join(_NOT_WORDS.sub(' ', lowered).split())} "
+    return f" {' '.join(lowered.translate(_NO_PUNCTUATION).split())} "
 
 
 def _ask(raw: str) -> str:
