@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.world import Installation
+from tests.integration.app.commands.conftest import Installation
 
 
 @pytest.fixture

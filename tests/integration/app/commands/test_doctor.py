@@ -9,7 +9,8 @@ from typing import Any
 from click.testing import CliRunner, Result
 
 from app.cli import main
-from tests.world import Installation, World
+from tests.integration.app.commands.conftest import Installation
+from tests.world import World
 
 
 def free_port() -> int:

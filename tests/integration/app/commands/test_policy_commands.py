@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.world import Installation
+from tests.integration.app.commands.conftest import Installation
 
 YAML = """
 name: mine

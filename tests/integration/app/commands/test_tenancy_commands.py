@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.world import Installation
+from tests.integration.app.commands.conftest import Installation
 
 SECRET = "sk-0123456789abcdefghij"
 
