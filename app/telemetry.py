@@ -18,6 +18,10 @@ SECRET_FIELDS: Final = frozenset(
 )
 # Our keys, the common vendors' keys, and bearer tokens.
 SECRET_TEXT: Final = re.compile(r"\b(?:sb[xm]_[A-Za-z0-9_]{8,}|sk-[A-Za-z0-9_-]{8,}|Bearer\s+\S{8,})")
+# A database's error repeats the statement, its parameters and the rows it is about.
+STATEMENT_TEXT: Final = re.compile(
+    r"\[(?:SQL|parameters): .*?\](?=\n|$)|^DETAIL: .*?(?=\n\n|\Z)", re.DOTALL | re.MULTILINE
+)
 
 
 def configure_logs(*, level: int = logging.INFO) -> None:
@@ -43,10 +47,10 @@ def configure_logs(*, level: int = logging.INFO) -> None:
 
 
 def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Take secrets out of an event, by the field's name and by what the text looks like."""
+    """Take secrets and statements out of an event, by the field's name and by what the text looks like."""
     for name, value in event.items():
         if name in SECRET_FIELDS:
             event[name] = REDACTED
         elif isinstance(value, str):
-            event[name] = SECRET_TEXT.sub(REDACTED, value)
+            event[name] = STATEMENT_TEXT.sub(REDACTED, SECRET_TEXT.sub(REDACTED, value))
     return event
