@@ -10,8 +10,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from app.commands.errors import SettingInvalid
+from app.providers import AllowList, AllowListInvalid
+
+DATABASE_URL_SHAPE: Final = "an address like postgresql://user:password@host:5432/database"
 
 
 class Environment(StrEnum):
@@ -163,8 +167,20 @@ def _parts(text: str) -> frozenset[DemoPart]:
 def _database_url(text: str) -> str:
     scheme, separator, rest = text.partition("://")
     if scheme not in ("postgresql", "postgres", "postgresql+asyncpg") or not separator or not rest:
-        raise ValueError("an address like postgresql://user:password@host:5432/database")
+        raise ValueError(DATABASE_URL_SHAPE)
+    try:
+        _ = urlsplit(text).port
+    except ValueError:
+        raise ValueError(DATABASE_URL_SHAPE) from None
     return f"postgresql+asyncpg://{rest}"
+
+
+def _upstream_allow(text: str) -> str:
+    try:
+        AllowList.parse(text)
+    except AllowListInvalid:
+        raise ValueError("a list of host:port and networks (CIDR), such as 'vllm.internal:8000, 10.1.0.0/16'") from None
+    return text
 
 
 def _web_url(text: str) -> str:
@@ -209,7 +225,7 @@ ROWS: Final = (
     Row(
         "SIGNALBOX_UPSTREAM_ALLOW",
         "upstream_allow",
-        str,
+        _upstream_allow,
         "",
         "`host:port` or networks (CIDR) that addresses set by tenants may reach besides public ones.",
     ),

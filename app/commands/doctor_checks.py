@@ -17,7 +17,7 @@ from app.commands.errors import SettingInvalid
 from app.commands.first_request import local_url
 from app.commands.opened import open_database, open_vault, running_postgres
 from app.commands.output import reason_of
-from app.commands.processes import listen
+from app.commands.ports import listen
 from app.commands.try_client import REQUEST_ID
 from app.embedded import EmbeddedError, EmbeddedPostgres
 from app.embedded.postgres import SUPERUSER

@@ -1,8 +1,14 @@
-"""What `up` prints: secrets once, then where everything is and what one request did."""
+"""What `up` and `serve` print: secrets once, then where everything is and what one request did.
+
+For a program each is one line of JSON, named by its `event`.
+"""
 
 import sys
+from dataclasses import asdict
 from typing import Final
 
+import click
+import msgspec
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
@@ -15,8 +21,23 @@ PIPE_WIDTH: Final = 160
 console: Final = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
-def show_secrets(made: MadeDemo | None, operator_password: str | None) -> None:
+def show_event(event: str, **facts: object) -> None:
+    """Print one line of JSON."""
+    click.echo(msgspec.json.encode({"event": event, **facts}))
+
+
+def show_secrets(made: MadeDemo | None, operator_password: str | None, *, is_json: bool) -> None:
     """Print what was made now. It is not shown again: the database keeps hashes."""
+    if is_json:
+        show_event(
+            "made",
+            owner_email=DEMO_OWNER_EMAIL if made else None,
+            owner_password=made.owner_password if made else None,
+            api_key=made.api_key if made else None,
+            operator_email=OPERATOR_EMAIL if operator_password else None,
+            operator_password=operator_password,
+        )
+        return
     rows = _rows()
     if made is not None:
         rows.add_row("sign-in", f"{DEMO_OWNER_EMAIL}  password  [bold]{made.owner_password}[/bold]")
@@ -26,8 +47,12 @@ def show_secrets(made: MadeDemo | None, operator_password: str | None) -> None:
     console.print(Panel(rows, title="Shown this once: keep them", border_style="yellow", expand=False))
 
 
-def show_greeting(base_url: str, request: FirstRequest, *, api_key: str | None) -> None:
+def show_greeting(base_url: str, request: FirstRequest, *, api_key: str | None, is_json: bool) -> None:
     """Print the addresses, a curl line, and the request that was sent."""
+    if is_json:
+        places = {"console_url": f"{base_url}/console", "operator_url": f"{base_url}/operator"}
+        show_event("serving", base_url=base_url, **places, api_key=api_key, request=asdict(request))
+        return
     rows = _rows()
     rows.add_row("console", f"{base_url}/console")
     rows.add_row("operator", f"{base_url}/operator")

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
-from app.embedded import EmbeddedPostgres
+from app.embedded import EmbeddedPostgres, prepare_home
 from app.embedded.postgres import DATABASE, SUPERUSER
 from app.settings import DemoPart, Settings, read_settings
 from migrations import prepare_embedded, prepare_roles, upgrade
@@ -33,6 +33,7 @@ class Opened:
     settings: Settings
     database: Database
     vault: Vault
+    postgres: EmbeddedPostgres | None = None  # our own server, when the settings name no other
     actor: Actor = SYSTEM
 
 
@@ -44,13 +45,13 @@ async def opened(settings: Settings | None = None, *, is_migrating: bool = False
     """
     settings = settings or read_settings()
     vault = open_vault(settings)
-    async with running_postgres(settings):
+    async with running_postgres(settings) as postgres:
         if is_migrating or settings.is_embedded:
             await migrate(settings)
         database = open_database(settings)
         try:
             await check_master_key(database, vault)
-            yield Opened(settings=settings, database=database, vault=vault)
+            yield Opened(settings=settings, database=database, vault=vault, postgres=postgres)
         finally:
             await database.close()
 
@@ -62,6 +63,7 @@ async def running_postgres(settings: Settings) -> AsyncIterator[EmbeddedPostgres
         yield None
         return
     settings.refuse_in_production(DemoPart.EMBEDDED_DATABASE, "Set SIGNALBOX_DATABASE_URL")
+    prepare_home(settings.home)
     postgres = EmbeddedPostgres(settings.postgres_folder)
     await asyncio.to_thread(postgres.start)
     try:
@@ -91,6 +93,7 @@ def open_vault(settings: Settings) -> Vault:
     if settings.master_key_file is not None:
         return Vault(load_master_key(path=settings.master_key_file))
     settings.refuse_in_production(DemoPart.LOCAL_KEY_FILE, "Set SIGNALBOX_MASTER_KEY or SIGNALBOX_MASTER_KEY_FILE")
+    prepare_home(settings.home)
     return Vault(load_master_key(path=settings.local_key_file, is_created=True))
 
 

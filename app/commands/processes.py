@@ -19,32 +19,14 @@ from typing import Any, Final
 
 import structlog
 
-from app.commands.errors import ProcessFailed, SettingInvalid
+from app.commands.errors import ProcessFailed
 
-BACKLOG: Final = 2_048
 STOP_TIMEOUT_S: Final = 20.0
 SANDBOX_START_TIMEOUT_S: Final = 30.0
 PARENT_POLL_S: Final = 1.0
 RESTARTS_MAX: Final = 10
 RESTARTS_WINDOW_S: Final = 60.0
 log = structlog.get_logger(__name__)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """The socket that the gateway's workers share. Raises SettingInvalid when the address cannot be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise SettingInvalid(
-            f"Port {port} on {host} cannot be had: {error.strerror}. "
-            "Stop what uses it, or set SIGNALBOX_PORT to another."
-        ) from error
-    return listener
 
 
 class GatewayProcesses:
@@ -111,7 +93,7 @@ class SandboxProcess:
     @classmethod
     async def start(cls, state: Path, *, port: int, api_key: str, environment: Mapping[str, str]) -> "SandboxProcess":
         """Start it on a port, 0 for any. Raises ProcessFailed when it does not come up."""
-        await asyncio.to_thread(state.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(state.mkdir, mode=0o700, parents=True, exist_ok=True)
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "app.sandbox", "--port", str(port), "--state", str(state), "--until-stdin-closes",
             env={**environment, "SIGNALBOX_SANDBOX_KEY": api_key}, stdin=PIPE, stdout=PIPE, start_new_session=True,

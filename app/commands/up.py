@@ -5,19 +5,18 @@ again; whatever this process started ends with it.
 """
 
 import asyncio
-import fcntl
 import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import click
 
 from app.commands.errors import SettingInvalid
 from app.commands.first_request import Demo, base_url_of, send_first_request
-from app.commands.greeting import console, show_greeting, show_secrets
+from app.commands.greeting import console, show_event, show_greeting, show_secrets
 from app.commands.opened import Opened, opened
-from app.commands.output import command
+from app.commands.output import as_json, command
+from app.commands.ports import listen
 from app.commands.preparation import (
     DemoState,
     new_sandbox_key,
@@ -28,70 +27,76 @@ from app.commands.preparation import (
     read_state,
     write_state,
 )
-from app.commands.processes import GatewayProcesses, SandboxProcess, listen, until_stopped
-from app.embedded import EmbeddedPostgres, keep_running
+from app.commands.processes import GatewayProcesses, SandboxProcess, until_stopped
+from app.embedded import alone_in, keep_running
 from app.settings import DemoPart, Settings, read_settings, without_secrets
 from app.telemetry import configure_logs
 from app.worker import run_jobs
 from billing import PriceBookRejected
+from tenants import NotFound, find_tenant
 
 
 @click.command()
+@as_json
 @command
-async def up() -> None:
+async def up(is_json: bool) -> None:
     """Run everything here: database, simulated provider, gateway, console and worker. No provider key needed."""
     configure_logs()
     settings = read_settings()
     for part in (DemoPart.SANDBOX, DemoPart.DEMO_IDENTITIES):
         settings.refuse_in_production(part, "Run `signalbox migrate` and `signalbox serve` instead")
     listener = listen(settings.host, settings.port)
-    with _alone(settings.home):
+    with alone_in(settings.home):
         async with opened(settings, is_migrating=True) as parts, _sandbox(settings) as sandbox:
-            demo = await _prepare(parts, sandbox)
+            demo = await _prepare(parts, sandbox, is_json=is_json)
             gateways = GatewayProcesses(listener, workers=settings.workers, environment=os.environ)
-            watching = [keep_running(EmbeddedPostgres(settings.postgres_folder))] if settings.is_embedded else []
-            await until_stopped(gateways.run(), run_jobs(parts.database, parts.vault), _greet(parts, demo), *watching)
-    console.print("Stopped.")
+            watching = [keep_running(parts.postgres)] if parts.postgres else []
+            greeting = _greet(parts, demo, is_json=is_json)
+            await until_stopped(gateways.run(), run_jobs(parts.database, parts.vault), greeting, *watching)
+    if is_json:
+        show_event("stopped")
+    else:
+        console.print("Stopped.")
 
 
-async def _prepare(parts: Opened, sandbox: SandboxProcess) -> Demo:
+async def _prepare(parts: Opened, sandbox: SandboxProcess, *, is_json: bool) -> Demo:
     """Make what is missing. What the first start made is shown at once, before anything can go wrong."""
     home = parts.settings.home
     try:
         await prepare_installation(parts)
     except PriceBookRejected as error:
-        console.print(f"[yellow]The newest prices were not taken; those in force stay.[/yellow] {error}")
+        click.echo(f"signalbox: the newest prices were not taken; those in force stay. {error}", err=True)
+    demo, made = await _known_demo(parts), None
     operator_password = await prepare_platform(parts)
-    await prepare_sandbox(parts, sandbox.base_url, sandbox.api_key)
-    state = read_state(home)
-    if state is None:
-        made = await prepare_demo(parts)
-        show_secrets(made, operator_password)
-        demo = Demo(made.tenant_id, made.api_key)
-    else:
-        demo = Demo(state.tenant_id, None)
+    try:
+        await prepare_sandbox(parts, sandbox.base_url, sandbox.api_key)
+        if demo is None:
+            made = await prepare_demo(parts)
+            demo = Demo(made.tenant_id, made.api_key)
+    finally:
+        if made or operator_password:
+            show_secrets(made, operator_password, is_json=is_json)
     write_state(home, DemoState(tenant_id=demo.tenant_id, sandbox_port=sandbox.port, sandbox_key=sandbox.api_key))
     return demo
 
 
-async def _greet(parts: Opened, demo: Demo) -> None:
+async def _known_demo(parts: Opened) -> Demo | None:
+    """The demo tenant of an earlier start, if it was made in this database."""
+    state = read_state(parts.settings.home)
+    if state is None:
+        return None
+    try:
+        await find_tenant(parts.database, state.tenant_id)
+    except NotFound:
+        return None
+    return Demo(state.tenant_id, None)
+
+
+async def _greet(parts: Opened, demo: Demo, *, is_json: bool) -> None:
     """Wait until the gateway serves, send it one request, and say where everything is."""
     request = await send_first_request(parts, demo)
-    show_greeting(base_url_of(parts), request, api_key=demo.api_key)
+    show_greeting(base_url_of(parts), request, api_key=demo.api_key, is_json=is_json)
     await asyncio.Event().wait()
-
-
-@contextmanager
-def _alone(home: Path) -> Iterator[None]:
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (home / "up.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise SettingInvalid(
-                f"`signalbox up` runs already on {home.resolve()}. Stop it, or set SIGNALBOX_HOME to another folder."
-            ) from error
-        yield
 
 
 @asynccontextmanager

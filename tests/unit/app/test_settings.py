@@ -25,6 +25,9 @@ def test_nothing_set_is_a_desk() -> None:
         ("SIGNALBOX_IDLE_TIMEOUT_S", "0", "more than 0"),
         ("SIGNALBOX_IDLE_TIMEOUT_S", "nan", "more than 0"),
         ("SIGNALBOX_DATABASE_URL", "mysql://root:hunter2@db", "postgresql://"),
+        ("SIGNALBOX_DATABASE_URL", "postgresql://root:hunter2@db:port/x", "postgresql://"),
+        ("SIGNALBOX_UPSTREAM_ALLOW", "vllm", "host:port"),
+        ("SIGNALBOX_UPSTREAM_ALLOW", "10.0.0.0/99", "CIDR"),
         ("SIGNALBOX_PROT", "8080", "There is no setting SIGNALBOX_PROT"),
     ],
 )

@@ -1,14 +1,16 @@
 """`signalbox up` as a person runs it: from nothing to a routed request, and down again without a trace."""
 
 import asyncio
+import json
 import os
 import re
+import shutil
 import signal
 import socket
 import sys
 import tempfile
 from asyncio.subprocess import PIPE, STDOUT, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,9 +21,12 @@ START_TIMEOUT_S = 90
 
 
 @pytest.fixture
-def home() -> Path:
-    # Short, because a socket's path has a limit; left to the system's own cleaning.
-    return Path(tempfile.mkdtemp(prefix="sbx"))
+def home() -> Iterator[Path]:
+    # Short, because a socket's path has a limit, and open, so that root's database can live there too.
+    folder = Path(tempfile.mkdtemp(prefix="sbx"))
+    folder.chmod(0o755)
+    yield folder / "home"
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def free_port() -> int:
@@ -53,10 +58,10 @@ async def output_until(process: Process, words: str) -> str:
 
 
 @asynccontextmanager
-async def running(home: Path, port: int, **more: str) -> AsyncIterator[tuple[Process, str]]:
-    process = await start("up", env=environment(home, port, **more))
+async def running(home: Path, port: int, *options: str) -> AsyncIterator[tuple[Process, str]]:
+    process = await start("up", *options, env=environment(home, port))
     try:
-        yield process, await output_until(process, "Serving.")
+        yield process, await output_until(process, '"serving"' if "--json" in options else "Serving.")
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGINT)
@@ -112,10 +117,14 @@ async def test_from_nothing_to_a_routed_request_twice_and_nothing_stays(home: Pa
         ):
             assert response.status == 200
         assert "runs already" in await failing("up", env=environment(home, free_port()))
-        assert f"Port {port}" in await failing("up", env=environment(home, port))
+        assert re.search(
+            rf"Port {port} .* in use by \w+ \(process \d+\)", await failing("up", env=environment(home, port))
+        )
     assert processes_of(home) == []
-    for path in ("master.key", "demo.json"):
+    for path in ("master.key", "demo.json", "sandbox"):
         assert (home / path).stat().st_mode & 0o077 == 0
+    assert home.stat().st_mode & 0o067 == 0
+    assert not (home / "postgres").is_symlink()
 
     wrong = environment(home, port, SIGNALBOX_MASTER_KEY="A" * 43 + "=")
     assert "master key" in await failing("up", env=wrong)
@@ -138,12 +147,45 @@ async def test_the_gateway_ends_with_its_parent_even_when_that_is_killed(home: P
     assert processes_of(home) == []
 
 
+async def test_a_database_that_dies_is_restarted_and_still_stopped(home: Path) -> None:
+    port = free_port()
+    async with running(home, port, "--json") as (process, text):
+        made, serving = (json.loads(line) for line in text.splitlines() if line.startswith('{"event"'))
+        assert serving["api_key"] == made["api_key"]
+        assert made["owner_password"]
+        assert made["operator_password"]
+        assert serving["request"]["model"] == "sandbox/coder-pro"
+        os.kill(int((home / "postgres" / "data" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        await output_until(process, "embedded_postgres_restarted")
+        async with aiohttp.ClientSession(headers={"authorization": f"Bearer {made['api_key']}"}) as client:
+            body = {"model": "auto", "messages": [{"role": "user", "content": "Hello"}]}
+            statuses: list[int] = []
+            while 200 not in statuses:  # a pool finds its dead connections one by one
+                async with client.post(f"{serving['base_url']}/v1/chat/completions", json=body) as response:
+                    statuses.append(response.status)
+                assert len(statuses) < 50
+            assert set(statuses) <= {200, 503}
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 60) == 0
+    assert processes_of(home) == []
+
+
+async def test_a_home_whose_database_is_new_gets_a_new_demo(home: Path) -> None:
+    async with running(home, free_port(), "--json") as (_, first):
+        pass
+    shutil.rmtree(home / "postgres")
+    async with running(home, free_port(), "--json") as (_, second):
+        pass
+    keys = [json.loads(line)["api_key"] for text in (first, second) for line in text.splitlines() if '"made"' in line]
+    assert len(set(keys)) == 2
+
+
 async def test_production_refuses_the_desk(home: Path) -> None:
     env = environment(home, free_port(), SIGNALBOX_ENV="production")
     assert "sandbox" in await failing("up", env=env)
     assert "SIGNALBOX_MASTER_KEY" in await failing("serve", env=env)
     assert "SIGNALBOX_DATABASE_URL" in await failing("serve", env={**env, "SIGNALBOX_MASTER_KEY": "A" * 43 + "="})
-    assert not list(home.iterdir())
+    assert not home.exists()
 
 
 async def test_a_database_that_cannot_be_reached_is_named(home: Path) -> None:
