@@ -11,6 +11,9 @@ TESTS  := tests/unit tests/architecture tests/migration tests/integration tests/
 # Two processes: each has a PostgreSQL of its own, and the tests wait for sockets as much as they compute.
 PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 
+# uv installs in seconds; pip reads the same locks where uv cannot run.
+install = { test -x $(UV) && $(UV) pip install -q -p $(BIN)/python $(1); } || $(BIN)/pip install -q --disable-pip-version-check $(1)
+
 .PHONY: help run test check prove bench format lock clean
 .DEFAULT_GOAL := help
 
@@ -49,16 +52,16 @@ $(VENV)/.uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Signalbox needs Python 3.11 or newer; $$($(PYTHON) --version 2>&1) was found. Name another with PYTHON=python3.12."; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "This Python cannot make environments. On Debian: apt-get install python3-venv"; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/pip install -q --disable-pip-version-check uv==$(UV_VERSION) || echo "uv cannot be had here; pip takes a minute longer."
 	@touch $@
 
 # The hashes of the lock are checked; the project itself is installed as it lies here.
 $(VENV)/.run: requirements.lock pyproject.toml | $(VENV)/.uv
-	@test -f $(VENV)/.dev || $(UV) pip install -q -p $(BIN)/python --require-hashes -r requirements.lock
-	@$(UV) pip install -q -p $(BIN)/python --no-deps -e .
+	@test -f $(VENV)/.dev || $(call install,--require-hashes -r requirements.lock)
+	@$(call install,--no-deps -e .)
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(VENV)/.uv
-	@$(UV) pip install -q -p $(BIN)/python --require-hashes -r requirements-dev.lock
-	@$(UV) pip install -q -p $(BIN)/python --no-deps -e .
+	@$(call install,--require-hashes -r requirements-dev.lock)
+	@$(call install,--no-deps -e .)
 	@touch $@
