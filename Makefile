@@ -52,7 +52,7 @@ $(VENV)/.uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Signalbox needs Python 3.11 or newer; $$($(PYTHON) --version 2>&1) was found. Name another with PYTHON=python3.12."; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "This Python cannot make environments. On Debian: apt-get install python3-venv"; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install -q --disable-pip-version-check uv==$(UV_VERSION) || echo "uv cannot be had here; pip takes a minute longer."
+	@$(BIN)/pip install -q --disable-pip-version-check uv==$(UV_VERSION) || echo "uv cannot be had here; pip takes a little longer."
 	@touch $@
 
 # The hashes of the lock are checked; the project itself is installed as it lies here.
