@@ -58,6 +58,7 @@ from tenants import (
     SignInFailed,
     TenantError,
     TenantSuspended,
+    VersionOutdated,
 )
 
 
@@ -128,6 +129,7 @@ ROW_BY_ERROR: Final[dict[type[BaseException], ErrorRow]] = {
     SignInFailed: ErrorRow(401, _AUTH, "sign_in_failed", Outcome.INVALID),
     NotFound: ErrorRow(404, _BAD, "not_found", Outcome.INVALID),
     NameTaken: ErrorRow(409, _BAD, "name_taken", Outcome.INVALID),
+    VersionOutdated: ErrorRow(412, _BAD, "version_outdated", Outcome.INVALID),
     FieldInvalid: ErrorRow(422, _BAD, "field_invalid", Outcome.INVALID),
     LimitReached: ErrorRow(422, _BAD, "limit_reached", Outcome.INVALID),
     SignInBlocked: ErrorRow(429, _AUTH, "sign_in_blocked", Outcome.RATE_LIMITED, may_retry=True),

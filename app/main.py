@@ -8,10 +8,12 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 from uuid import UUID
 
 from litestar import Litestar
+from litestar.exceptions import HTTPException
 from uuid_utils.compat import uuid7
 
 from app.commands.opened import open_database, open_vault
@@ -20,10 +22,11 @@ from app.gateway.attempts import AttemptLimits, Attempts
 from app.gateway.pipeline import Pipeline
 from app.gateway.settlement import Settlement
 from app.gateway.tenant_view import TenantViews
+from app.http.api import ManagementServices, answer_unrouted, management_routes
 from app.http.front_door import front_door
 from app.http.openai import OpenAISurface
 from app.http.probes import probe_routes
-from app.providers import AllowList, Transport
+from app.providers import AllowList, Transport, check_address
 from app.settings import read_settings
 from app.telemetry import configure_logs
 from billing import BillingSnapshot, CommitMeter
@@ -59,7 +62,8 @@ class Gateway:
         self.views = TenantViews(self.snapshot, self.billing)
         self.meter = CommitMeter(database, self.process_id)
         self.settlement = Settlement(self.meter)
-        self.transport = Transport(upstream_allow)
+        self.upstream_allow = upstream_allow or AllowList()
+        self.transport = Transport(self.upstream_allow)
         self.pipeline = Pipeline(
             snapshot=self.snapshot,
             views=self.views,
@@ -118,7 +122,7 @@ def create_supervised_app() -> Litestar:
 
 
 def create_app(gateway: Gateway) -> Litestar:
-    """The application over one gateway: surfaces, console, probes."""
+    """The application over one gateway: surfaces, management API, console, probes."""
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -132,10 +136,25 @@ def create_app(gateway: Gateway) -> Litestar:
     return Litestar(
         route_handlers=[
             *surface.routes(),
+            *management_routes(_management_services(gateway)),
             *console_routes(ConsoleServices(database=gateway.database, is_https=gateway.options.is_https)),
             *probe_routes(gateway.database),
             front_door,
         ],
         lifespan=[lifespan],
+        exception_handlers={HTTPException: answer_unrouted},
         openapi_config=None,
+    )
+
+
+def _management_services(gateway: Gateway) -> ManagementServices:
+    async def known_models(tenant_id: UUID) -> frozenset[str]:
+        return frozenset(candidate.name for candidate in (await gateway.views.of(tenant_id)).candidates)
+
+    return ManagementServices(
+        database=gateway.database,
+        vault=gateway.vault,
+        principal=gateway.snapshot.principal,
+        known_models=known_models,
+        check_address=partial(check_address, allow=gateway.upstream_allow),
     )

@@ -1,6 +1,6 @@
 """How much: plans, the price book, budgets and reservations, request records, rollups and the ledger."""
 
-from billing.budgets import Budget, BudgetPeriod, list_budgets, remove_budget, set_budget
+from billing.budgets import LIMIT_NANO_USD_MAX, Budget, BudgetPeriod, list_budgets, remove_budget, set_budget
 from billing.commit_meter import CommitMeter
 from billing.errors import (
     BillingError,
@@ -20,7 +20,7 @@ from billing.plans import PLANS, change_plan, seed_plans, subscribe
 from billing.price import Price, billed_nano_usd
 from billing.price_book import PriceBook, declare_prices
 from billing.price_import import ImportReport, import_price_book
-from billing.queries import find_request, list_requests, usage
+from billing.queries import USAGE_GROUPS_MAX, find_request, list_requests, usage
 from billing.records import AttemptRecord, CredentialOwner, Outcome, RequestRecord
 from billing.reservation_repository import purge_reservations
 from billing.rollup_repository import ensure_partitions, fold_rollups
@@ -38,7 +38,9 @@ from billing.usage import Usage
 
 __all__ = [
     "DEFAULT_PLAN_ID",
+    "LIMIT_NANO_USD_MAX",
     "PLANS",
+    "USAGE_GROUPS_MAX",
     "Admission",
     "AdmissionRequest",
     "AttemptRecord",

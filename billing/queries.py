@@ -24,7 +24,7 @@ from billing.stored import (
 )
 
 PAGE_MAX: Final = 200
-GROUPS_MAX: Final = 10_000
+USAGE_GROUPS_MAX: Final = 10_000
 
 REQUEST_COLUMNS: Final = ", ".join(
     name for name in StoredRequest.__struct_fields__ if name not in {"attempts", "decision"}
@@ -126,10 +126,12 @@ async def usage(
     until: datetime,
     *,
     time_zone: str = "UTC",
+    project_id: UUID | None = None,
 ) -> tuple[UsageRow, ...]:
     """Sums of the hours from the one that holds `since` up to `until`, by group, in the groups' order.
 
-    Days are those of `time_zone`. Without dimensions it is one row, or none where nothing happened.
+    At most 10,000 groups, of one project when it is named. Days are those of `time_zone`. Without dimensions
+    it is one row, or none where nothing happened.
     """
     keys = [DIMENSIONS[dimension] for dimension in group_by]
     grouping = f"GROUP BY {', '.join(keys)} ORDER BY {', '.join(keys)}" if keys else "HAVING count(*) > 0"
@@ -138,8 +140,9 @@ async def usage(
         text(f"""
             SELECT {selected}{SUMS} FROM usage_rollup
             WHERE tenant_id = :tenant_id AND hour >= date_trunc('hour', CAST(:since AS timestamptz)) AND hour < :until
-            {grouping} LIMIT {GROUPS_MAX}"""),  # noqa: S608 - constants
-        {"tenant_id": tenant_id, "since": since, "until": until}
+                AND (CAST(:project_id AS uuid) IS NULL OR project_id = :project_id)
+            {grouping} LIMIT {USAGE_GROUPS_MAX}"""),  # noqa: S608 - constants
+        {"tenant_id": tenant_id, "since": since, "until": until, "project_id": project_id}
         | ({"time_zone": time_zone} if UsageDimension.DAY in group_by else {}),
     )
     return tuple(

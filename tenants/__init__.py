@@ -27,11 +27,12 @@ from tenants.errors import (
     SignInFailed,
     TenantError,
     TenantSuspended,
+    VersionOutdated,
 )
 from tenants.key_text import KeyKind, KeyPrefix
 from tenants.master_key import check_master_key, load_master_key
 from tenants.members import CreatedMember, Member, create_member, list_members
-from tenants.policies import PublishedPolicy, list_policies, publish_policy
+from tenants.policies import PublishedPolicy, find_policy, list_policies, publish_policy
 from tenants.principal import PLATFORM_TENANT_ID, ROLE_SCOPES, SYSTEM, Actor, MemberRole, Principal, Scope
 from tenants.snapshot import CredentialFacts, Snapshot, StoredPolicy
 from tenants.tenancy import (
@@ -100,6 +101,7 @@ __all__ = [
     "TenantStatus",
     "TenantSuspended",
     "Vault",
+    "VersionOutdated",
     "add_credential",
     "audit_lines",
     "check_master_key",
@@ -111,6 +113,7 @@ __all__ = [
     "create_tenant",
     "disable_credential",
     "export_audit",
+    "find_policy",
     "find_session",
     "find_tenant",
     "link_audit",

@@ -16,7 +16,7 @@ from tenants import key_repository
 from tenants.audit import AuditFacts, record_audit
 from tenants.crypto import Vault
 from tenants.database import Database
-from tenants.errors import FieldInvalid
+from tenants.errors import FieldInvalid, ScopeMissing
 from tenants.fields import choice_of, future_of, name_of
 from tenants.key_text import KeyKind, KeyPrefix, new_key_text
 from tenants.limits import API_KEYS_MAX, LISTED_MAX
@@ -74,13 +74,15 @@ async def create_key(
     project_id: UUID | None = None,
     prefix: KeyPrefix = KeyPrefix.LIVE,
     scopes: Collection[Scope] | None = None,
+    held: frozenset[Scope] = frozenset(Scope),
     expires_at: datetime | None = None,
 ) -> CreatedKey:
     """Create a key in a project, by default the tenant's first, with all scopes of its kind unless named.
 
-    Raises FieldInvalid, NotFound (tenant or project), LimitReached.
+    `held` are the scopes of who asks: nobody hands out more, but for calling models. Raises FieldInvalid,
+    NotFound (tenant or project), LimitReached, ScopeMissing.
     """
-    name, scope_set = name_of("name", name), _scopes(prefix, scopes)
+    name, scope_set = name_of("name", name), _scopes(prefix, scopes, held)
     if expires_at is not None:
         expires_at = future_of("expires_at", expires_at)
     async with database.tenant(tenant_id) as session:
@@ -93,10 +95,12 @@ async def create_key(
     return CreatedKey(key=key, secret=secret)
 
 
-async def list_keys(database: Database, tenant_id: UUID) -> tuple[APIKey, ...]:
-    """The tenant's keys, newest first, with those that were revoked."""
+async def list_keys(
+    database: Database, tenant_id: UUID, *, after: UUID | None = None, limit: int = LISTED_MAX
+) -> tuple[APIKey, ...]:
+    """The tenant's keys, newest first, with those that were revoked; those behind `after` when it is given."""
     async with database.tenant(tenant_id) as session:
-        rows = await key_repository.select_keys(session, tenant_id, LISTED_MAX)
+        rows = await key_repository.select_keys(session, tenant_id, min(limit, LISTED_MAX), after=after)
     return tuple(_key(row) for row in rows)
 
 
@@ -129,10 +133,12 @@ async def rotate_key(
     api_key_id: UUID,
     *,
     overlap_s: int = OVERLAP_S,
+    held: frozenset[Scope] = frozenset(Scope),
 ) -> CreatedKey:
     """Create a key like this one, and let this one expire after the overlap.
 
-    The new key lives as long as the old one was meant to. Raises FieldInvalid, NotFound, LimitReached.
+    The new key lives as long as the old one was meant to; `held` is as in `create_key`. Raises FieldInvalid,
+    NotFound, LimitReached, ScopeMissing.
     """
     if not 0 <= overlap_s <= OVERLAP_S_MAX:
         raise FieldInvalid(
@@ -143,6 +149,7 @@ async def rotate_key(
     async with database.tenant(tenant_id) as session:
         await lock_tenant(session, tenant_id)
         before = _key(await key_repository.lock_key(session, tenant_id, api_key_id))
+        _refuse_beyond(before.scopes, held)
         if not before.is_live(now):
             raise FieldInvalid(
                 "api_key_id",
@@ -168,13 +175,20 @@ async def rotate_key(
     return CreatedKey(key=key, secret=secret)
 
 
-def _scopes(prefix: KeyPrefix, scopes: Collection[Scope] | None) -> frozenset[Scope]:
+def _scopes(prefix: KeyPrefix, scopes: Collection[Scope] | None, held: frozenset[Scope]) -> frozenset[Scope]:
     allowed = SCOPES_OF_KIND[prefix.kind]
     if scopes is None:
-        return allowed
+        return allowed & (held | {Scope.MODELS_CALL})
     if not scopes:
         raise FieldInvalid("scopes", f"scopes is empty; name at least one of: {', '.join(sorted(allowed))}.")
-    return frozenset(choice_of("scopes", scope, sorted(allowed)) for scope in scopes)
+    chosen = frozenset(choice_of("scopes", scope, sorted(allowed)) for scope in scopes)
+    _refuse_beyond(chosen, held)
+    return chosen
+
+
+def _refuse_beyond(scopes: frozenset[Scope], held: frozenset[Scope]) -> None:
+    for scope in sorted(scopes - held - {Scope.MODELS_CALL}):
+        raise ScopeMissing(scope)
 
 
 def _new_row(

@@ -4,7 +4,7 @@ Called by the command line and the management API. The first line is signed and 
 follow; then each event in order, and each checkpoint behind the event that it speaks of.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from typing import BinaryIO, Final
 from uuid import UUID
@@ -28,7 +28,7 @@ async def export_audit(database: Database, vault: Vault, actor: Actor, tenant_id
     return byte_count
 
 
-async def audit_lines(database: Database, vault: Vault, actor: Actor, tenant_id: UUID) -> AsyncIterator[bytes]:
+async def audit_lines(database: Database, vault: Vault, actor: Actor, tenant_id: UUID) -> AsyncGenerator[bytes, None]:
     """The export in chunks of whole lines. Its last event is the export itself. Raises NotFound.
 
     Events that are not linked yet are linked first. Each page is a transaction of its own, so that a

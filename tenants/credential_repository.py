@@ -53,14 +53,18 @@ async def insert_credential(
     return created_at
 
 
-async def select_credentials(session: AsyncSession, tenant_id: UUID, limit: int) -> list[CredentialRow]:
-    """The tenant's credentials with those that are disabled, oldest first."""
+async def select_credentials(
+    session: AsyncSession, tenant_id: UUID, limit: int, *, after: UUID | None = None
+) -> list[CredentialRow]:
+    """The tenant's credentials with those that are disabled, oldest first as their ids are, from behind `after`."""
     statement = (
         select(CredentialRow)
         .where(CredentialRow.tenant_id == tenant_id)
-        .order_by(CredentialRow.created_at, CredentialRow.credential_id)
+        .order_by(CredentialRow.credential_id)
         .limit(limit)
     )
+    if after is not None:
+        statement = statement.where(CredentialRow.credential_id > after)
     return list((await session.execute(statement)).scalars())
 
 

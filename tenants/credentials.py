@@ -102,10 +102,12 @@ async def add_credential(
     )
 
 
-async def list_credentials(database: Database, tenant_id: UUID) -> tuple[Credential, ...]:
-    """The tenant's credentials, oldest first, with those that are disabled."""
+async def list_credentials(
+    database: Database, tenant_id: UUID, *, after: UUID | None = None, limit: int = LISTED_MAX
+) -> tuple[Credential, ...]:
+    """The tenant's credentials, oldest first, with those that are disabled; those behind `after` when it is given."""
     async with database.tenant(tenant_id) as session:
-        rows = await repository.select_credentials(session, tenant_id, LISTED_MAX)
+        rows = await repository.select_credentials(session, tenant_id, min(limit, LISTED_MAX), after=after)
     return tuple(_credential(row) for row in rows)
 
 

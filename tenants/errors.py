@@ -11,6 +11,7 @@ TenantError
 │   └── SignInBlocked        too many tries for this email, or too many at once
 ├── NotFound                 nothing of this kind has this id, for this tenant
 ├── NameTaken                another one has this name already
+├── VersionOutdated          someone published a newer version meanwhile
 ├── FieldInvalid             a field does not make sense; names the field
 ├── LimitReached             the tenant holds as many of these as it may
 ├── MasterKeyWrong           the master key does not open what is stored
@@ -104,6 +105,15 @@ class NameTaken(TenantError):
         super().__init__(f"There is already a {kind} called '{name}'. Choose another name.")
         self.kind = kind
         self.name = name
+
+
+class VersionOutdated(TenantError):
+    """The version that was to be replaced is not the active one any more."""
+
+    def __init__(self, kind: str, name: str, version: int) -> None:
+        state = f"is at version {version}" if version else "does not exist yet"
+        super().__init__(f"The {kind} '{name}' {state}, so nothing was changed. Read it again and repeat the change.")
+        self.version = version
 
 
 class FieldInvalid(TenantError):

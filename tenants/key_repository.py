@@ -28,14 +28,15 @@ async def insert_key(session: AsyncSession, row: APIKeyRow, *, keys_max: int) ->
     return row.created_at
 
 
-async def select_keys(session: AsyncSession, tenant_id: UUID, limit: int) -> list[APIKeyRow]:
-    """The tenant's keys, newest first."""
+async def select_keys(
+    session: AsyncSession, tenant_id: UUID, limit: int, *, after: UUID | None = None
+) -> list[APIKeyRow]:
+    """The tenant's keys, newest first as their ids are, from behind the one called `after`."""
     statement = (
-        select(APIKeyRow)
-        .where(APIKeyRow.tenant_id == tenant_id)
-        .order_by(APIKeyRow.created_at.desc(), APIKeyRow.api_key_id.desc())
-        .limit(limit)
+        select(APIKeyRow).where(APIKeyRow.tenant_id == tenant_id).order_by(APIKeyRow.api_key_id.desc()).limit(limit)
     )
+    if after is not None:
+        statement = statement.where(APIKeyRow.api_key_id < after)
     return list((await session.execute(statement)).scalars())
 
 

@@ -14,9 +14,10 @@ import msgspec
 from tenants import policy_repository as repository
 from tenants.audit import record_audit
 from tenants.database import Database
-from tenants.errors import FieldInvalid
+from tenants.errors import FieldInvalid, NotFound
 from tenants.fields import slug_of
 from tenants.limits import POLICY_BYTES_MAX, POLICY_NAMES_MAX
+from tenants.policy_repository import ActivePolicy
 from tenants.principal import Actor
 from tenants.repository import lock_tenant
 
@@ -34,14 +35,18 @@ class PublishedPolicy:
 
 
 async def publish_policy(
-    database: Database, actor: Actor, tenant_id: UUID, name: str, document_json: bytes
+    database: Database, actor: Actor, tenant_id: UUID, name: str, document_json: bytes, *, replaces: int | None = None
 ) -> PublishedPolicy:
-    """Add a version of a policy and make it the active one. Raises FieldInvalid, LimitReached, NotFound."""
+    """Add a version of a policy and make it the active one.
+
+    With `replaces` only if that version is active, 0 meaning that there is none yet. Raises FieldInvalid,
+    LimitReached, NotFound, VersionOutdated.
+    """
     name, document = slug_of("name", name), _document(document_json)
     async with database.tenant(tenant_id) as session:
         await lock_tenant(session, tenant_id)
         version, created_at = await repository.insert_version(
-            session, tenant_id, name, document, created_by=actor.name, names_max=POLICY_NAMES_MAX
+            session, tenant_id, name, document, created_by=actor.name, names_max=POLICY_NAMES_MAX, replaces=replaces
         )
         await record_audit(
             session,
@@ -66,16 +71,27 @@ async def list_policies(database: Database, tenant_id: UUID) -> tuple[PublishedP
     """The active version of each of the tenant's policies, by name."""
     async with database.tenant(tenant_id) as session:
         rows = await repository.select_active(session, tenant_id, POLICY_NAMES_MAX)
-    return tuple(
-        PublishedPolicy(
-            tenant_id=tenant_id,
-            name=row.name,
-            version=row.version,
-            document=row.document.encode(),
-            created_by=row.created_by,
-            created_at=row.created_at,
-        )
-        for row in rows
+    return tuple(_published(tenant_id, row) for row in rows)
+
+
+async def find_policy(database: Database, tenant_id: UUID, name: str) -> PublishedPolicy:
+    """The active version of one of the tenant's policies. Raises FieldInvalid, NotFound."""
+    name = slug_of("name", name)
+    async with database.tenant(tenant_id) as session:
+        rows = await repository.select_active(session, tenant_id, 1, name=name)
+    if not rows:
+        raise NotFound("policy", name)
+    return _published(tenant_id, rows[0])
+
+
+def _published(tenant_id: UUID, row: ActivePolicy) -> PublishedPolicy:
+    return PublishedPolicy(
+        tenant_id=tenant_id,
+        name=row.name,
+        version=row.version,
+        document=row.document.encode(),
+        created_by=row.created_by,
+        created_at=row.created_at,
     )
 
 

@@ -19,8 +19,8 @@ class GatewayError(Exception):
 class KeyMissing(GatewayError):
     """No API key came with the request."""
 
-    def __init__(self) -> None:
-        super().__init__("No API key was sent. Send it as 'Authorization: Bearer sbx_live_…'.")
+    def __init__(self, prefix: str = "sbx_live_") -> None:
+        super().__init__(f"No API key was sent. Send it as 'Authorization: Bearer {prefix}…'.")
 
 
 class MethodNotAllowed(GatewayError):

@@ -22,7 +22,7 @@ from app.providers.errors import (
     VendorUnknown,
 )
 from app.providers.transport import Timeouts, Transport, UpstreamCall, UpstreamResponse
-from app.providers.vendors import VENDORS, Vendor, endpoint_url, request_headers, vendor_of
+from app.providers.vendors import VENDORS, Vendor, check_offer, endpoint_url, request_headers, vendor_of
 
 __all__ = [
     "DIALECTS",
@@ -54,6 +54,7 @@ __all__ = [
     "VendorUnknown",
     "candidates_for",
     "check_address",
+    "check_offer",
     "decode_chat",
     "endpoint_url",
     "read_facts",

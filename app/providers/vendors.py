@@ -87,6 +87,17 @@ def vendor_of(name: str) -> Vendor:
         raise VendorUnknown(f"No provider is called '{name}'. Known providers: {', '.join(sorted(VENDORS))}.") from None
 
 
+def check_offer(vendor: Vendor, base_url: str | None) -> None:
+    """Refuse a tenant's credential that the catalogue would pass over in silence. Raises VendorUnknown."""
+    if vendor.is_simulated:
+        raise VendorUnknown(
+            f"'{vendor.name}' answers with simulated text, so only the platform may offer it. "
+            "Choose a provider that answers for real."
+        )
+    if vendor.base_url is None and base_url is None:
+        raise VendorUnknown(f"Provider '{vendor.name}' has no public address; give its credential a base address.")
+
+
 def endpoint_url(vendor: Vendor, base_url: str | None, path: str) -> str:
     """Join the credential's base address, or else the vendor's, with a dialect's path such as `/chat/completions`."""
     base = base_url or vendor.base_url

@@ -8,23 +8,13 @@ from litestar.exceptions import NotAuthorizedException
 from litestar.response import Redirect
 from litestar.testing import AsyncTestClient
 
+from app.http.public import PUBLIC_ROUTES
 from app.main import create_app
 from tenants import TenantKind, sign_in
 from tests.integration.isolation.routes import Door, doors, open_doors
 from tests.world import World
 
-# What answers somebody who is not known: probes, the way in, and what the sign-in page is drawn with.
-PUBLIC = {
-    Door("GET", "/livez"),
-    Door("GET", "/readyz"),
-    Door("GET", "/"),
-    Door("GET", "/console/sign-in"),
-    Door("GET", "/operator/sign-in"),
-    Door("GET", "/console/assets/{file_name}"),
-    # Any other address under a console: that there is no such page.
-    Door("GET", "/console/{path}"),
-    Door("GET", "/operator/{path}"),
-}
+PUBLIC = {Door(*route) for route in PUBLIC_ROUTES}
 STRANGERS = {
     "nobody": {},
     "an unknown key": {"authorization": "Bearer sbx_live_0000000000000000000000000000000000000000000"},
@@ -52,7 +42,8 @@ async def test_no_route_tells_one_tenant_of_another(world: World) -> None:
     )
     # How an id of ours is made for each parameter that a path may have; a new one must be added here.
     ids = {"wanted_id": request_id, "request_id": request_id, "path": request_id, "file_name": request_id}
-    ids["tenant_id"] = str(world.acme.tenant_id)
+    ids |= {"api_key_id": str(world.acme.api_key_id), "credential_id": request_id, "budget_id": request_id}
+    ids |= {"tenant_id": str(world.acme.tenant_id), "policy_name": "default"}
     canaries = {"of-acme", "Acme", "A question of ours", str(world.acme.tenant_id), request_id}
     strangers = (
         {"authorization": f"Bearer {world.umbrella.key}"},

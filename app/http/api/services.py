@@ -1,0 +1,31 @@
+"""What the management API is given by the composition root; handed to every route as a dependency."""
+
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from litestar.di import NamedDependency
+
+from tenants import CheckAddress, Database, Principal, Vault
+
+
+def utc_now() -> datetime:
+    """The clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagementServices:
+    """`principal` finds who presents a key, `known_models` the models that a tenant's policy may name."""
+
+    database: Database
+    vault: Vault
+    principal: Callable[[str], Awaitable[Principal]]
+    known_models: Callable[[UUID], Awaitable[Collection[str]]]
+    check_address: CheckAddress
+    now: Callable[[], datetime] = utc_now
+
+
+# As routes ask for them; `app.http.api.routes` provides them.
+Services = NamedDependency[ManagementServices]
