@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 import structlog
 from litestar import Response
-from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
+from litestar.exceptions import ClientException, HTTPException, MethodNotAllowedException, ValidationException
 from litestar.exceptions.responses import create_exception_response
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
 
@@ -100,7 +100,13 @@ def _response(
 
 
 def _named(error: Exception) -> Exception:
-    """A database that is away is no fault of the request; one that refuses a statement is a fault of ours."""
+    """The error that has words for a caller, of one that has none.
+
+    A database that is away is nobody's fault; one that refuses a statement is ours.
+    """
+    if isinstance(error, RecursionError):
+        # Nothing here goes deeper than what a caller sent.
+        return ClientException("The body is nested too deeply to be read. Flatten it.")
     is_refusal = isinstance(error, DataError | IntegrityError | ProgrammingError)
     return DatabaseUnavailable() if isinstance(error, DATABASE_ERRORS) and not is_refusal else error
 
