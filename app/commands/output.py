@@ -4,6 +4,7 @@ Invariant: a failure that has a name ends in exit code 1 with what to do; only a
 """
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from functools import wraps
@@ -55,6 +56,9 @@ def command(run: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
             asyncio.run(run(*args, **kwargs))
         except NAMED as error:
             raise Failed(str(error)) from error
+        except BrokenPipeError:
+            # Whoever read our output has seen enough; nothing is wrong.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except DATABASE_ERRORS as error:
             raise Failed(_database_reason(error)) from error
         except KeyboardInterrupt:
