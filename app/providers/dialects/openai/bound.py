@@ -6,8 +6,10 @@ because a tokenizer makes at most one token of a byte; media are taken out and c
 """
 
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from app.providers.dialects.openai.body import ChatBody, ImageURL, Message, Part
 from app.routing.decision import RequestFacts
@@ -19,6 +21,10 @@ TOOLS_TEMPLATE_TOKENS: Final = 512
 # The dearest image in tokens: gpt-4o-mini, 2,833 + 5,667 for each of 8 tiles at most (OpenAI's vision guide).
 IMAGE_TOKENS_MAX: Final = 48_169
 IMAGE_TOKENS_MAX_BY_DETAIL: Final = {"low": 2_833}
+
+# What a letter grows by when its marks are taken off it, at most; the test tries every character of Unicode.
+PARTED_BYTES_MAX: Final = 9
+WEIGHED_CHARS_MAX: Final = 65_536
 
 # What classification reads of an instruction: its head and its tail.
 INSTRUCTION_HEAD_CHARS: Final = 6_000
@@ -81,7 +87,7 @@ def input_tokens_bound(body: ChatBody) -> tuple[int, bool]:
 
 
 def _text_bytes(raw: bytes) -> int:
-    """The larger of the JSON's own bytes (never fewer than its text's) and of its text's NFKC bytes.
+    """The larger of the JSON's own bytes (never fewer than its text's) and of what its text can grow to by NFKC.
 
     Some tokenizers normalise before they count: U+FDFA, 3 bytes, becomes 33. Escapes are undone first;
     not by decoding the JSON, which would hide repeated keys that another parser may read.
@@ -90,7 +96,35 @@ def _text_bytes(raw: bytes) -> int:
         return len(raw)
     text = raw.decode(errors="replace").encode("raw_unicode_escape").decode("raw_unicode_escape", errors="replace")
     text = text.encode("utf-16", "surrogatepass").decode("utf-16", errors="replace")  # joins escaped pairs
-    return max(len(raw), len(unicodedata.normalize("NFKC", text).encode()))
+    return max(len(raw), _nfkc_bytes_max(text))
+
+
+def _nfkc_bytes_max(text: str) -> int:
+    """The most bytes that NFKC makes of a text, told by its characters.
+
+    It is not normalised itself: putting a long run of combining marks in order takes quadratic time.
+    """
+    size = marks = parted = 0
+    for char, count in Counter(text).items():
+        weight = _weight_of(char)
+        size += weight.nfkc_bytes * count
+        marks += count if weight.is_mark else 0
+        parted += count if weight.may_part else 0
+    # A mark that comes between a composed letter and one of its own keeps them apart.
+    return size + PARTED_BYTES_MAX * min(marks, parted)
+
+
+class _Weight(NamedTuple):
+    nfkc_bytes: int
+    is_mark: bool
+    may_part: bool
+
+
+@lru_cache(maxsize=WEIGHED_CHARS_MAX)
+def _weight_of(char: str) -> _Weight:
+    composed, apart = unicodedata.normalize("NFKC", char), unicodedata.normalize("NFKD", char)
+    size = len(composed.encode())
+    return _Weight(size, unicodedata.combining(apart[0]) > 0, len(apart.encode()) > size)
 
 
 def _image(part: Part) -> tuple[int, int]:

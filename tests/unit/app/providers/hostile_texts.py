@@ -7,6 +7,7 @@ HOSTILE = (
     "ﬁﬀﬃ" * 50,
     "\U0001f240" * 50,  # outside the basic plane, and it grows
     "e\u0301" * 50,
+    "é\u0323" * 50,  # the mark below parts the letter from its accent: 4 bytes become 5
     "𝔘𝔫𝔦𝔠𝔬𝔡𝔢" * 20,
     "\\uFDFA\\\\uFDFA" * 20,
     'quotes " and \\ and \n\t\r\b' * 20,

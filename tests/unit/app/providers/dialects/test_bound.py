@@ -1,6 +1,7 @@
 """The input bound is never less than what a tokenizer could count, whatever the text."""
 
 import json
+import sys
 import unicodedata
 
 import pytest
@@ -13,6 +14,8 @@ from app.providers.dialects.openai.bound import (
     IMAGE_TOKENS_MAX,
     INSTRUCTION_HEAD_CHARS,
     INSTRUCTION_TAIL_CHARS,
+    PARTED_BYTES_MAX,
+    _nfkc_bytes_max,
 )
 from tests.unit.app.providers.hostile_texts import HOSTILE
 
@@ -46,6 +49,26 @@ def test_no_text_escapes_the_bound(texts: list[str], is_ascii: bool) -> None:
     tools = [{"type": "function", "function": {"name": "f", "description": text}} for text in texts]
     raw = json.dumps({"model": "auto", "messages": messages, "tools": tools}, ensure_ascii=is_ascii).encode()
     assert input_tokens_bound(decode_chat(raw))[0] >= 2 * largest_count(*texts)
+
+
+def test_no_letter_grows_more_when_parted_from_its_marks_than_the_bound_allows() -> None:
+    for code in (*range(0xD800), *range(0xE000, sys.maxunicode + 1)):
+        composed, apart = (len(unicodedata.normalize(form, chr(code)).encode()) for form in ("NFKC", "NFKD"))
+        # The parts of a Hangul syllable stand side by side: no mark comes between them.
+        assert apart - composed <= PARTED_BYTES_MAX
+
+
+@given(text=st.text(st.sampled_from("aé\u0323\u0315\u0300\u0344\u0345ᾂΐﾞが각ǆ\ufdfa"), max_size=12))
+def test_marks_in_any_order_stay_below_the_bound(text: str) -> None:
+    assert _nfkc_bytes_max(text) >= len(unicodedata.normalize("NFKC", text).encode())
+
+
+def test_a_long_run_of_marks_is_counted_without_putting_it_in_order() -> None:
+    """Normalising this text takes minutes, and would hold up every other request of the process."""
+    text = "a" + "\u0315\u0300" * 200_000
+    assert input_tokens_bound(decode_chat(json.dumps(request(text), ensure_ascii=False).encode()))[0] >= len(
+        text.encode()
+    )
 
 
 def test_schema_and_tools_count() -> None:
