@@ -10,6 +10,7 @@ from app.providers import FailureKind, UpstreamError, UpstreamRefused, UpstreamT
 from billing import Outcome
 
 RETRY_AFTER_S_MAX: Final = 3600
+RETRY_AFTER_DIGITS_MAX: Final = 9
 
 
 class Move(StrEnum):
@@ -45,7 +46,8 @@ def outcome_of(error: UpstreamError) -> Outcome:
 def read_retry_after(headers: Mapping[str, str]) -> int | None:
     """Whole seconds that a provider asks to wait, bounded; None when it does not say or says it as a date."""
     value = headers.get("retry-after", "")
-    return min(int(value), RETRY_AFTER_S_MAX) if value.isdecimal() else None
+    is_seconds = value.isdecimal() and len(value) <= RETRY_AFTER_DIGITS_MAX
+    return min(int(value), RETRY_AFTER_S_MAX) if is_seconds else None
 
 
 def exhausted(exchange: Exchange, error: UpstreamError) -> UpstreamRejected | UpstreamUnreachable:

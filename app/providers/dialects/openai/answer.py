@@ -143,10 +143,15 @@ def decode_usage(raw: msgspec.Raw | bytes) -> Usage | None:
 
 
 def with_cost(raw: bytes, usage: Usage, cost: Cost) -> bytes:
-    """Write the amounts into an answer's or a chunk's `usage`, making one of our own if the provider sent none."""
-    fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-    given = msgspec.json.decode(fields.get("usage", b"null"), type=dict[str, msgspec.Raw] | None)
-    counts = given or encode_usage(usage)
+    """Write the amounts into an answer's or a chunk's `usage`, making one of our own if the provider sent none.
+
+    It is called when the request is settled and must not fail: what cannot be written into passes as it came.
+    """
+    try:
+        fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return raw
+    counts = _counts_of(fields.get("usage", NULL)) or encode_usage(usage)
     # A vendor's own `cost` is what it charges, not what this caller is billed.
     counts.pop("cost", None)
     if cost.billed_nano_usd is not None:
@@ -165,6 +170,13 @@ def encode_usage(usage: Usage) -> dict[str, msgspec.Raw]:
         "total_tokens": usage.input_tokens + usage.output_tokens,
     }
     return {name: msgspec.Raw(b"%d" % count) for name, count in counts.items()}
+
+
+def _counts_of(usage: msgspec.Raw) -> dict[str, msgspec.Raw] | None:
+    try:
+        return msgspec.json.decode(usage, type=dict[str, msgspec.Raw] | None)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
 
 
 def _error_of(raw: bytes) -> _Error:

@@ -26,7 +26,12 @@ _PRICE_CHANGING: Final[tuple[tuple[str, tuple[str, ...], str], ...]] = (
     ("service_tier", ("auto", "default", "flex"), "leave it out or use 'auto', 'default' or 'flex'"),
     ("web_search_options", (), "leave it out: searches are billed per call and cannot be metered yet"),
     ("audio", (), "leave it out: audio output cannot be metered yet"),
+    ("search_parameters", (), "leave it out: searches are billed per call and cannot be metered yet"),
+    ("plugins", (), "leave it out: plugins are billed per call and cannot be metered yet"),
+    ("models", (), "leave it out: a policy names the models to fall back to"),
 )
+# Tools that the caller runs. A provider's own, such as a web search, are billed per call beside the tokens.
+_CALLERS_TOOLS: Final = frozenset({"function", "custom"})
 
 
 class ImageURL(msgspec.Struct, frozen=True):
@@ -61,6 +66,10 @@ class _ResponseFormat(msgspec.Struct, frozen=True):
     type: str
 
 
+class _Tool(msgspec.Struct, frozen=True):
+    type: str = "function"
+
+
 class _StreamOptions(msgspec.Struct, frozen=True):
     include_usage: bool | None = None
 
@@ -73,7 +82,7 @@ class _Fields(msgspec.Struct, frozen=True):
     n: int | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
-    tools: list[msgspec.Raw] | None = None
+    tools: list[_Tool] | None = None
     functions: list[msgspec.Raw] | None = None
     response_format: _ResponseFormat | None = None
     prediction: msgspec.Raw = _ABSENT
@@ -82,6 +91,9 @@ class _Fields(msgspec.Struct, frozen=True):
     service_tier: msgspec.Raw = _ABSENT
     web_search_options: msgspec.Raw = _ABSENT
     audio: msgspec.Raw = _ABSENT
+    search_parameters: msgspec.Raw = _ABSENT
+    plugins: msgspec.Raw = _ABSENT
+    models: msgspec.Raw = _ABSENT
 
 
 class ChatBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,6 +173,9 @@ def _ask_for_usage(fields: dict[str, msgspec.Raw], vendor: Vendor) -> None:
 def _decode(raw: bytes) -> _Fields:
     try:
         fields = msgspec.json.decode(raw, type=_Fields)
+        # Read as `encode_request` will read it: the names of fields that we skip must hold too.
+        names = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+        msgspec.json.decode(names.get("stream_options", _ABSENT), type=dict[str, msgspec.Raw] | None)
     except msgspec.ValidationError as error:
         _raise_invalid(error)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -183,8 +198,19 @@ def _raise_invalid(error: msgspec.ValidationError) -> NoReturn:
 def _check_price_fields(fields: _Fields) -> None:
     for name, allowed, remedy in _PRICE_CHANGING:
         value = getattr(fields, name)
-        if value != _ABSENT and msgspec.json.decode(value, type=object) not in allowed:
+        if value != _ABSENT and not _is_one_of(value, allowed):
             raise BodyInvalid(name, f"'{name}' changes the price of a call; {remedy}.")
+    for index, tool in enumerate(fields.tools or ()):
+        if tool.type not in _CALLERS_TOOLS:
+            path, kinds = f"tools[{index}].type", "' or '".join(sorted(_CALLERS_TOOLS, reverse=True))
+            raise BodyInvalid(path, f"A provider's own tools cannot be metered yet; use tools of type '{kinds}'.")
+
+
+def _is_one_of(value: msgspec.Raw, allowed: tuple[str, ...]) -> bool:
+    try:
+        return msgspec.json.decode(value, type=str) in allowed
+    except msgspec.MsgspecError:
+        return False
 
 
 def _checked_messages(messages: list[Message] | None) -> list[Message]:

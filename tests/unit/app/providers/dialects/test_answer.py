@@ -133,6 +133,18 @@ def test_an_answer_without_usage_gets_our_count() -> None:
     assert json.loads(raw)["usage"] == {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7, "cost": 0}
 
 
+@pytest.mark.parametrize("usage", [b'"n/a"', b"[1]", b"7", b"true", b'{"\xff":1}'])
+def test_usage_that_is_no_object_gives_way_to_our_count(usage: bytes) -> None:
+    raw = with_cost(b'{"usage": ' + usage + b"}", Usage(input_tokens=3), Cost(billed_nano_usd=0))
+    assert json.loads(raw)["usage"] == {"prompt_tokens": 3, "completion_tokens": 0, "total_tokens": 3, "cost": 0}
+
+
+def test_an_answer_that_cannot_be_written_into_passes_as_it_came() -> None:
+    raw = b'{"\xff": 1, "choices": [{"message": {}}]}'
+    decode_answer(raw)
+    assert with_cost(raw, Usage(), Cost(billed_nano_usd=0)) == raw
+
+
 def test_what_the_vendor_charges_is_not_what_the_caller_is_billed() -> None:
     raw = with_cost(b'{"usage": {"prompt_tokens": 1, "cost": 9.5}}', Usage(), Cost())
     assert "cost" not in json.loads(raw)["usage"]

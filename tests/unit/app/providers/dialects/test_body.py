@@ -78,6 +78,16 @@ def test_a_body_tells_what_the_surface_needs() -> None:
         (body_bytes(metadata={str(number): "x" for number in range(17)}), "metadata", "at most 16"),
         (body_bytes(service_tier="priority"), "service_tier", "changes the price"),
         (body_bytes(web_search_options={}), "web_search_options", "changes the price"),
+        (body_bytes(search_parameters={"mode": "on"}), "search_parameters", "changes the price"),
+        (body_bytes(plugins=[{"id": "web"}]), "plugins", "changes the price"),
+        (body_bytes(models=["openai/o1-pro"]), "models", "changes the price"),
+        (body_bytes(tools=[{"type": "function"}, {"type": "web_search"}]), "tools[1].type", "cannot be metered"),
+        (
+            b'{"model":"auto","messages":[{"role":"user","content":"x"}],"service_tier":' + b"9" * 5_000 + b"}",
+            "service_tier",
+            "changes the price",
+        ),
+        (body_bytes(service_tier=["auto"]), "service_tier", "changes the price"),
         (body_bytes(modalities=["audio"], audio={"voice": "ash"}), "audio", "changes the price"),
         (
             body_bytes(
@@ -98,6 +108,20 @@ def test_a_price_changing_field_cannot_hide_behind_an_escape() -> None:
     raw = b'{"model":"auto","messages":[{"role":"user","content":"x"}],"service\\u005ftier":"pri\\u006frity"}'
     with pytest.raises(BodyInvalid, match="service_tier"):
         decode_chat(raw)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        b'"\xff":1',
+        b'"\\ud800":1',
+        b'"stream":true,"stream_options":{"\xff":1}',
+        b'"stream":true,"stream_options":{"\\ud800":1}',
+    ],
+)
+def test_a_name_that_cannot_be_sent_on_is_refused_before_any_attempt(field: bytes) -> None:
+    with pytest.raises(BodyInvalid, match="not valid JSON"):
+        decode_chat(b'{"model":"auto","messages":[{"role":"user","content":"x"}],' + field + b"}")
 
 
 @pytest.mark.parametrize("tier", ["auto", "default", "flex", None])
