@@ -17,9 +17,8 @@ from app.gateway.causes import Move, exhausted, move_after, outcome_of, read_ret
 from app.gateway.exchange import Attempt, Exchange
 from app.gateway.tenant_view import TenantView
 from app.providers import (
-    DIALECTS,
     Answer,
-    Dialect,
+    Interpreter,
     StreamReader,
     Timeouts,
     Transport,
@@ -28,6 +27,7 @@ from app.providers import (
     UpstreamRefused,
     UpstreamResponse,
     endpoint_url,
+    interpreter_between,
     request_headers,
     vendor_of,
 )
@@ -71,7 +71,7 @@ class OpenStream:
 class Opened:
     """What the first candidate that answered gave: a whole answer, or a stream that has begun."""
 
-    dialect: Dialect
+    dialect: Interpreter
     body: bytes = b""
     stream: OpenStream | None = None
 
@@ -146,17 +146,18 @@ class Attempts:
         candidate = attempt.ranked.candidate
         credential = view.credentials[candidate.credential_id]
         vendor = vendor_of(candidate.provider_name)
-        dialect = DIALECTS[vendor.dialect]
+        dialect = interpreter_between(request.body.dialect, vendor.dialect)
         secret = await self._snapshot.secret(credential.tenant_id, credential.credential_id)
+        encoded = dialect.encode_request(
+            request.body,
+            model=candidate.model,
+            output_tokens_limit=attempt.ranked.output_tokens_limit,
+            vendor=vendor,
+        )
         call = UpstreamCall(
             url=endpoint_url(vendor, credential.base_url, dialect.path),
             headers=request_headers(vendor, secret, attempt_id=attempt.attempt_id, request_id=exchange.call.request_id),
-            body=dialect.encode_request(
-                request.body,
-                model=candidate.model,
-                output_tokens_limit=attempt.ranked.output_tokens_limit,
-                vendor=vendor,
-            ),
+            body=encoded.body,
             credential_owner=candidate.credential_owner,
             timeouts=self._limits.timeouts(exchange.call.received_at),
         )
@@ -173,7 +174,9 @@ class Attempts:
         exchange.served_by = candidate
         return opened
 
-    async def _read(self, exchange: Exchange, attempt: Attempt, response: UpstreamResponse, dialect: Dialect) -> Opened:
+    async def _read(
+        self, exchange: Exchange, attempt: Attempt, response: UpstreamResponse, dialect: Interpreter
+    ) -> Opened:
         request = exchange.request
         assert request is not None
         if response.status != 200:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from app.providers import ChatBody
+from app.providers import RequestBody
 from app.routing import RequestFacts
 
 
@@ -26,7 +26,7 @@ class Hints:
 class ChatRequest:
     """A request as read: the body in its dialect, and what routing needs to know of it."""
 
-    body: ChatBody
+    body: RequestBody
     facts: RequestFacts
     end_user: str | None = None
 

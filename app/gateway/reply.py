@@ -26,7 +26,7 @@ def whole_reply(exchange: Exchange, opened: Opened) -> Reply:
         headers.append((b"x-signalbox-cost-usd", usd(cost.billed_nano_usd)))
     if cost.saved_nano_usd is not None:
         headers.append((b"x-signalbox-saved-usd", usd(cost.saved_nano_usd)))
-    body = opened.dialect.with_cost(opened.body, exchange.attempts[-1].usage, cost)
+    body = opened.dialect.write_answer(opened.body, exchange.attempts[-1].usage, cost)
     return Reply(status=200, headers=headers, body=body)
 
 

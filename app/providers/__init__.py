@@ -2,7 +2,17 @@
 
 from app.providers.addresses import AllowList, check_address
 from app.providers.catalogue import candidates_for
-from app.providers.dialects import DIALECTS, Answer, Cost, Dialect, StreamReader
+from app.providers.dialects import (
+    DIALECTS,
+    Answer,
+    Cost,
+    Dialect,
+    Encoded,
+    Interpreter,
+    RequestBody,
+    StreamReader,
+    interpreter_between,
+)
 from app.providers.dialects.openai import ChatBody, decode_chat, read_facts
 from app.providers.dialects.values import usd
 from app.providers.errors import (
@@ -39,8 +49,11 @@ __all__ = [
     "ConnectionLost",
     "Cost",
     "Dialect",
+    "Encoded",
     "FailureKind",
+    "Interpreter",
     "ProviderError",
+    "RequestBody",
     "StreamCut",
     "StreamReader",
     "Timeouts",
@@ -57,6 +70,7 @@ __all__ = [
     "check_offer",
     "decode_chat",
     "endpoint_url",
+    "interpreter_between",
     "read_facts",
     "request_headers",
     "usd",

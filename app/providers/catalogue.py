@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from app.providers.capabilities import capabilities_of, is_chat_model
+from app.providers.dialects import DIALECTS
 from app.providers.vendors import VENDORS, Vendor
 from app.routing.candidate import Candidate
 from app.sandbox.models import PROVIDER_NAME as SANDBOX
@@ -56,6 +57,7 @@ def _candidates_of(
                 capabilities=capabilities_of(price.model),
                 quality=_quality(vendor.name, price.model),
                 is_simulated=vendor.is_simulated,
+                features=DIALECTS[vendor.dialect].features,
             )
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from app.providers.errors import VendorUnknown
 
-DialectName = Literal["openai"]
+DialectName = Literal["openai", "anthropic"]
 
 # The sandbox's log joins on these; no other vendor is told our ids.
 ATTEMPT_ID_HEADER: Final = "x-signalbox-attempt-id"

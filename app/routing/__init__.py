@@ -1,6 +1,6 @@
 """Routing: what a request is, which rule takes it, which models may answer it, and why. Pure."""
 
-from app.routing.candidate import Candidate, Capability
+from app.routing.candidate import Candidate, Capability, Feature
 from app.routing.classify import classify
 from app.routing.decide import AUTO, NAMED_MODEL_RULE, decide
 from app.routing.decision import (
@@ -33,6 +33,7 @@ __all__ = [
     "Domain",
     "Evidence",
     "Exclusion",
+    "Feature",
     "ModelNotAllowed",
     "ModelNotFound",
     "NoCandidateLeft",

@@ -17,6 +17,19 @@ class Capability(StrEnum):
     IMAGES = "images"
 
 
+class Feature(StrEnum):
+    """What a request may say that not every provider's dialect can express."""
+
+    MANY_CHOICES = "several choices (n)"
+    LOGPROBS = "logprobs"
+    PREDICTION = "prediction"
+    CUSTOM_TOOLS = "tools of type 'custom'"
+    JSON_OBJECT = "JSON without a schema"
+    DOCUMENTS = "documents"
+    FILES = "files by id"
+    PROVIDER_BLOCKS = "blocks that one provider alone knows"
+
+
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """One model behind one credential, as one tenant sees it; `name` is `provider/model`."""
 
@@ -29,6 +42,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     capabilities: frozenset[Capability] | None = None  # None: unknown
     quality: Mapping[str, float] = {}  # expected quality by task, 0 to 1; "" is the default
     is_simulated: bool = False
+    features: frozenset[Feature] | None = None  # what the provider's dialect can say; None: everything
 
     @property
     def name(self) -> str:

@@ -94,6 +94,9 @@ def examine(candidate: Candidate, name: str, demand: Demand) -> Fit | Fall:
     if demand.needs and candidate.capabilities is not None and not demand.needs <= candidate.capabilities:
         lacking = ", ".join(sorted(demand.needs - candidate.capabilities))
         return Fall(Exclusion.NOT_CAPABLE, f"the request needs {lacking}, which it lacks")
+    if candidate.features is not None and not demand.facts.features <= candidate.features:
+        lacking = ", ".join(sorted(demand.facts.features - candidate.features))
+        return Fall(Exclusion.NOT_CAPABLE, f"its provider's dialect cannot express {lacking}")
     limit = _output_limit(price, demand.facts)
     if isinstance(limit, Fall):
         return limit

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from app.routing.candidate import Candidate
+from app.routing.candidate import Candidate, Feature
 
 DecidedBy = Literal["tag", "keyword", "structure", "default", "classifier", "model"]
 
@@ -27,6 +27,7 @@ class RequestFacts(msgspec.Struct, frozen=True, kw_only=True):
     has_tools: bool = False
     has_images: bool = False
     wants_json_schema: bool = False
+    features: frozenset[Feature] = frozenset()  # beyond what every dialect can say
     is_streamed: bool = False
     is_unbounded: bool = False  # holds content whose size cannot be bounded
     tags: tuple[str, ...] = ()

@@ -10,8 +10,9 @@ from typing import Final, NoReturn
 
 import msgspec
 
+from app.providers.dialects.conversation import Encoded
 from app.providers.errors import BodyInvalid
-from app.providers.vendors import Vendor
+from app.providers.vendors import DialectName, Vendor
 
 MESSAGES_MAX: Final = 10_000
 CHOICES_MAX: Final = 128
@@ -111,6 +112,7 @@ class ChatBody(msgspec.Struct, frozen=True, kw_only=True):
     has_prediction: bool
     metadata: Mapping[str, str]
     end_user: str | None
+    dialect: DialectName = "openai"
 
 
 def decode_chat(raw: bytes) -> ChatBody:
@@ -145,7 +147,7 @@ def decode_chat(raw: bytes) -> ChatBody:
     )
 
 
-def encode_request(body: ChatBody, *, model: str, output_tokens_limit: int | None, vendor: Vendor) -> bytes:
+def encode_request(body: ChatBody, *, model: str, output_tokens_limit: int | None, vendor: Vendor) -> Encoded:
     """Write the request for one attempt: the vendor's model and limit field, and usage asked for in a stream.
 
     `output_tokens_limit` is for one choice; None sends the caller's own limit, if any.
@@ -159,7 +161,7 @@ def encode_request(body: ChatBody, *, model: str, output_tokens_limit: int | Non
         fields[vendor.output_limit_field] = msgspec.Raw(b"%d" % limit)
     if body.is_streamed:
         _ask_for_usage(fields, vendor)
-    return msgspec.json.encode(fields)
+    return Encoded(body=msgspec.json.encode(fields))
 
 
 def _ask_for_usage(fields: dict[str, msgspec.Raw], vendor: Vendor) -> None:

@@ -34,7 +34,7 @@ def call(
     return UpstreamCall(
         url=endpoint_url(SANDBOX, sandbox.base_url, OPENAI.path),
         headers=request_headers(SANDBOX, "key", attempt_id=attempt_id or uuid4(), request_id=uuid4()),
-        body=OPENAI.encode_request(decode_chat(raw), model=model, output_tokens_limit=None, vendor=SANDBOX),
+        body=OPENAI.encode_request(decode_chat(raw), model=model, output_tokens_limit=None, vendor=SANDBOX).body,
         credential_owner="platform",
         timeouts=Timeouts(first_byte_s=0.3, idle_s=0.3),
     )

@@ -22,7 +22,7 @@ def body_bytes(**fields: object) -> bytes:
 )
 def test_a_request_is_encoded_as_its_golden_file(vendor: str, model: str, limit: int | None) -> None:
     body = decode_chat(golden("request.json"))
-    encoded = encode_request(body, model=model, output_tokens_limit=limit, vendor=vendor_of(vendor))
+    encoded = encode_request(body, model=model, output_tokens_limit=limit, vendor=vendor_of(vendor)).body
     assert encoded == golden(f"request.{vendor}.json").strip()
 
 
@@ -146,31 +146,33 @@ def test_the_larger_of_two_limits_is_wanted() -> None:
 
 def test_an_enforced_limit_replaces_both_of_the_callers() -> None:
     body = decode_chat(body_bytes(max_tokens=10, max_completion_tokens=90))
-    sent = json.loads(encode_request(body, model="m", output_tokens_limit=7, vendor=vendor_of("openai")))
+    sent = json.loads(encode_request(body, model="m", output_tokens_limit=7, vendor=vendor_of("openai")).body)
     assert (sent.get("max_tokens"), sent["max_completion_tokens"]) == (None, 7)
 
 
 def test_a_limit_is_sent_in_the_field_that_the_vendor_heeds() -> None:
     body = decode_chat(body_bytes(max_completion_tokens=90))
-    sent = json.loads(encode_request(body, model="m", output_tokens_limit=None, vendor=vendor_of("together")))
+    sent = json.loads(encode_request(body, model="m", output_tokens_limit=None, vendor=vendor_of("together")).body)
     assert (sent["max_tokens"], sent.get("max_completion_tokens")) == (90, None)
 
 
 def test_without_any_limit_none_is_sent() -> None:
-    sent = encode_request(decode_chat(body_bytes()), model="m", output_tokens_limit=None, vendor=vendor_of("openai"))
+    sent = encode_request(
+        decode_chat(body_bytes()), model="m", output_tokens_limit=None, vendor=vendor_of("openai")
+    ).body
     assert b"max_" not in sent
 
 
 def test_usage_is_asked_for_in_streams_even_when_the_caller_said_no() -> None:
     body = decode_chat(body_bytes(stream=True, stream_options={"include_usage": False}))
-    sent = json.loads(encode_request(body, model="m", output_tokens_limit=None, vendor=vendor_of("openai")))
+    sent = json.loads(encode_request(body, model="m", output_tokens_limit=None, vendor=vendor_of("openai")).body)
     assert sent["stream_options"] == {"include_usage": True}
     assert not body.wants_usage
 
 
 def test_a_null_for_stream_options_is_no_obstacle() -> None:
     body = decode_chat(body_bytes(stream=True, stream_options=None))
-    sent = json.loads(encode_request(body, model="m", output_tokens_limit=None, vendor=vendor_of("openai")))
+    sent = json.loads(encode_request(body, model="m", output_tokens_limit=None, vendor=vendor_of("openai")).body)
     assert sent["stream_options"] == {"include_usage": True}
 
 
@@ -185,6 +187,6 @@ JSON = st.recursive(
 @given(extra=st.dictionaries(st.sampled_from(["top_k", "logit_bias", "seed", "reasoning_effort", "x"]), JSON))
 def test_fields_that_we_do_not_know_pass_unchanged(extra: dict[str, object]) -> None:
     body = decode_chat(body_bytes(**extra))
-    sent = json.loads(encode_request(body, model="m", output_tokens_limit=None, vendor=vendor_of("openai")))
+    sent = json.loads(encode_request(body, model="m", output_tokens_limit=None, vendor=vendor_of("openai")).body)
     assert {name: sent[name] for name in extra} == extra
     assert sent["messages"] == [USER]
