@@ -75,6 +75,8 @@ def decide(
         ),
         ranked=tuple(_ranked(one.candidate, one.outcome) for one in ranked if isinstance(one.outcome, Fit)),
         baseline=dearest(fitting),
+        first_token_ms_max=choice.first_token_ms_max,
+        moves_on_refusal=choice.moves_on_refusal,
     )
     if ranked:
         return decision

@@ -105,3 +105,5 @@ class RouteDecision(msgspec.Struct, frozen=True, kw_only=True):
     ranked: tuple[Ranked, ...]
     baseline: Candidate | None = None  # the dearest eligible candidate: what savings are measured against
     refusal: str | None = None
+    first_token_ms_max: int | None = None  # the rule's patience with each candidate
+    moves_on_refusal: bool = False

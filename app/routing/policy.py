@@ -38,6 +38,8 @@ class CompiledChoice(msgspec.Struct, frozen=True, kw_only=True):
     quality_at_least: float | None
     cost_nano_usd_max: int | None
     may_change_owner: bool
+    first_token_ms_max: int | None = None
+    moves_on_refusal: bool = False
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +88,8 @@ def compile_choice(choice: Choice) -> CompiledChoice:
         quality_at_least=choice.quality_at_least,
         cost_nano_usd_max=choice.cost_nano_usd_max,
         may_change_owner=choice.may_change_owner,
+        first_token_ms_max=choice.first_token_ms_max,
+        moves_on_refusal=choice.moves_on_refusal,
     )
 
 

@@ -23,6 +23,8 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     quality_at_least: float | None = None  # of `cheapest`
     cost_nano_usd_max: int | None = None  # of `best`; written as `cost_usd_max`
     may_change_owner: bool = False  # fallback may go from the tenant's credential to the platform's, or back
+    first_token_ms_max: int | None = None  # a candidate slower than this is left for the next one
+    moves_on_refusal: bool = False  # a content refusal of one candidate is taken to the next
 
 
 class RuleDocument(msgspec.Struct, frozen=True, kw_only=True):

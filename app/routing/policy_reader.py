@@ -46,7 +46,11 @@ COST_USD_MAX: Final = 1_000_000
 
 _POLICY_KEYS: Final = ("name", "description", "keywords", "aliases", "rules", "default")
 _RULE_KEYS: Final = ("name", "when", "then")
-_CHOICE_KEYS: Final = ("candidates", "strategy", "quality_at_least", "cost_usd_max", "may_change_owner")
+_CHOICE_KEYS: Final = (
+    "candidates", "strategy", "quality_at_least", "cost_usd_max", "may_change_owner", "first_token_ms_max",
+    "moves_on_refusal",
+)  # fmt: skip
+FIRST_TOKEN_MS_MAX: Final = 600_000
 _COMBINATIONS: Final = ("all", "any", "not")
 
 
@@ -203,12 +207,15 @@ class _Reader:
                 self.problem(f"{path}.{key}", f"goes with the strategy '{owner}', not '{strategy}'")
         quality = self.number(f"{path}.quality_at_least", keys.get("quality_at_least"), 0, 1)
         cost_usd = self.number(f"{path}.cost_usd_max", keys.get("cost_usd_max"), 0, COST_USD_MAX)
+        wait_ms = self.number(f"{path}.first_token_ms_max", keys.get("first_token_ms_max"), 1, FIRST_TOKEN_MS_MAX)
         return Choice(
             candidates=names,
             strategy=Strategy(strategy),
             quality_at_least=None if quality is None else float(quality),
             cost_nano_usd_max=None if cost_usd is None else int(cost_usd * NANO_USD_PER_USD),
             may_change_owner=self.boolean(f"{path}.may_change_owner", keys.get("may_change_owner", False)),
+            first_token_ms_max=None if wait_ms is None else int(wait_ms),
+            moves_on_refusal=self.boolean(f"{path}.moves_on_refusal", keys.get("moves_on_refusal", False)),
         )
 
     def model(self, path: str, written: object) -> str:

@@ -52,6 +52,8 @@ class DecisionView(msgspec.Struct, frozen=True, kw_only=True):
     request: RequestView
     candidates: tuple[Verdict, ...]
     baseline_model: str | None
+    first_token_ms_max: int | None
+    moves_on_refusal: bool
 
 
 def reason_of(signals: Signals, ground: str, strategy: Strategy, names: tuple[str, ...]) -> str:
@@ -102,6 +104,8 @@ def decision_json(decision: RouteDecision) -> bytes:
         request=RequestView(**{name: getattr(facts, name) for name in RequestView.__struct_fields__}),
         candidates=decision.verdicts,
         baseline_model=None if baseline is None else baseline.name,
+        first_token_ms_max=decision.first_token_ms_max,
+        moves_on_refusal=decision.moves_on_refusal,
     )
     return msgspec.json.encode(view)
 
