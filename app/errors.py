@@ -10,6 +10,8 @@ from typing import Final
 
 from app.gateway.errors import (
     BodyTooLarge,
+    BodyTooSlow,
+    ClientGone,
     GatewayError,
     HeaderInvalid,
     KeyMissing,
@@ -17,6 +19,7 @@ from app.gateway.errors import (
     RequestUnknown,
     StreamBroken,
     UpstreamRejected,
+    UpstreamResting,
     UpstreamUnreachable,
 )
 from app.providers import AddressNotAllowed, AllowListInvalid, BodyInvalid, ProviderError, UpstreamError, VendorUnknown
@@ -93,6 +96,9 @@ ROW_BY_ERROR: Final[dict[type[BaseException], ErrorRow]] = {
     UpstreamUnreachable: ErrorRow(
         503, "upstream_error", "upstream_unreachable", Outcome.UPSTREAM_ERROR, may_retry=True
     ),
+    UpstreamResting: ErrorRow(503, "upstream_error", "upstream_resting", Outcome.UPSTREAM_ERROR, may_retry=True),
+    ClientGone: ErrorRow(499, _BAD, "client_closed_request", Outcome.CANCELLED),
+    BodyTooSlow: ErrorRow(408, _BAD, "request_timeout", Outcome.INVALID, may_retry=True),
     StreamBroken: ErrorRow(502, "upstream_error", "stream_broken", Outcome.INTERRUPTED),
     GatewayError: FAULT,
     # providers
@@ -167,7 +173,7 @@ def retry_after_s(error: BaseException) -> int | None:
     match error:
         case RateLimited():
             return max(1, -(-error.retry_after_ms // 1000))
-        case BudgetContended() | UpstreamRejected():
+        case BudgetContended() | UpstreamRejected() | UpstreamResting():
             return error.retry_after_s
         case MeterUnavailable() | OverBudget(is_contended=True):
             return 1

@@ -19,6 +19,7 @@ from uuid_utils.compat import uuid7
 from app.commands.opened import open_database, open_vault
 from app.commands.processes import end_with_parent
 from app.gateway.attempts import AttemptLimits, Attempts
+from app.gateway.health import Health
 from app.gateway.pipeline import Pipeline
 from app.gateway.settlement import Settlement
 from app.gateway.tenant_view import TenantViews
@@ -69,7 +70,11 @@ class Gateway:
             views=self.views,
             meter=self.meter,
             attempts=Attempts(
-                meter=self.meter, transport=self.transport, snapshot=self.snapshot, limits=options.attempts
+                meter=self.meter,
+                transport=self.transport,
+                snapshot=self.snapshot,
+                limits=options.attempts,
+                health=Health(),
             ),
             settlement=self.settlement,
         )

@@ -21,6 +21,7 @@ async def insert_credential(
     base_url: str | None,
     secret: bytes,
     last_four: str,
+    weight: int,
     created_by: str,
     credentials_max: int,
 ) -> datetime:
@@ -42,6 +43,7 @@ async def insert_credential(
             base_url=base_url,
             secret=secret,
             last_four=last_four,
+            weight=weight,
             created_by=created_by,
         )
         .on_conflict_do_nothing()

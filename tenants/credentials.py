@@ -16,7 +16,7 @@ from tenants import credential_repository as repository
 from tenants.audit import record_audit
 from tenants.crypto import Place, Vault, seal
 from tenants.database import Database
-from tenants.fields import NAME_CHARACTERS_MAX, base_url_of, name_of, secret_of, slug_of
+from tenants.fields import NAME_CHARACTERS_MAX, base_url_of, name_of, secret_of, slug_of, whole_of
 from tenants.limits import CREDENTIALS_MAX, LISTED_MAX
 from tenants.models import CredentialRow
 from tenants.principal import Actor
@@ -24,6 +24,7 @@ from tenants.repository import lock_tenant, newest_tenant_key
 
 # Of a shorter secret, four characters would give too much away.
 SECRET_CHARACTERS_SHOWN_FROM: Final = 16
+WEIGHT_MAX: Final = 1000
 
 # Resolves a base address and raises when a tenant may not reach it; the app knows how.
 CheckAddress: TypeAlias = Callable[[str], Awaitable[None]]
@@ -39,6 +40,7 @@ class Credential:
     name: str
     base_url: str | None
     last_four: str
+    weight: int
     created_by: str
     created_at: datetime
     disabled_at: datetime | None
@@ -54,14 +56,18 @@ async def add_credential(
     name: str,
     secret: str,
     base_url: str | None = None,
+    weight: int = 1,
     check_address: CheckAddress,
 ) -> Credential:
     """Store a provider's key; `base_url` is for addresses other than the provider's own.
+
+    Several credentials of one provider share its calls by `weight`, and stand in for each other.
 
     Raises FieldInvalid, NameTaken, LimitReached, NotFound, and what `check_address` raises.
     """
     credential_id, provider_name, name = uuid7(), slug_of("provider_name", provider_name), name_of("name", name)
     secret = secret_of("secret", secret)
+    weight = whole_of("weight", weight, least=1, most=WEIGHT_MAX)
     last_four = secret[-4:] if len(secret) >= SECRET_CHARACTERS_SHOWN_FROM else ""
     if base_url is not None:
         base_url = base_url_of("base_url", base_url)
@@ -78,6 +84,7 @@ async def add_credential(
             base_url=base_url,
             secret=seal(key, secret, secret_place(tenant_id, credential_id)),
             last_four=last_four,
+            weight=weight,
             created_by=actor.name,
             credentials_max=CREDENTIALS_MAX,
         )
@@ -87,7 +94,13 @@ async def add_credential(
             actor,
             "provider_credential.added",
             f"provider_credential:{credential_id}",
-            after={"provider_name": provider_name, "name": name, "base_url": base_url, "last_four": last_four},
+            after={
+                "provider_name": provider_name,
+                "name": name,
+                "base_url": base_url,
+                "last_four": last_four,
+                "weight": weight,
+            },
         )
     return Credential(
         tenant_id=tenant_id,
@@ -96,6 +109,7 @@ async def add_credential(
         name=name,
         base_url=base_url,
         last_four=last_four,
+        weight=weight,
         created_by=actor.name,
         created_at=created_at,
         disabled_at=None,
@@ -151,6 +165,7 @@ def _credential(row: CredentialRow) -> Credential:
         name=row.name,
         base_url=row.base_url,
         last_four=row.last_four,
+        weight=row.weight,
         created_by=row.created_by,
         created_at=row.created_at,
         disabled_at=row.disabled_at,

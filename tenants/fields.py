@@ -48,6 +48,13 @@ def slug_of(field: str, value: str) -> str:
     return value
 
 
+def whole_of(field: str, value: int, *, least: int, most: int) -> int:
+    """A whole number within bounds."""
+    if not least <= value <= most:
+        raise FieldInvalid(field, f"{field} is {value}; give a whole number from {least} to {most}.")
+    return value
+
+
 def email_of(field: str, value: str) -> str:
     """An email in lower case. ASCII only, so that Python and PostgreSQL agree about lower case."""
     email = value.strip().lower()

@@ -115,6 +115,7 @@ class CredentialRow(Base):
     base_url: Mapped[str | None] = mapped_column(Text)
     secret: Mapped[bytes] = mapped_column(LargeBinary)
     last_four: Mapped[str] = _text()
+    weight: Mapped[int]
     created_by: Mapped[str] = _text()
     created_at: Mapped[datetime] = _created()
     disabled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

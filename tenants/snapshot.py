@@ -54,6 +54,7 @@ class CredentialFacts:
     provider_name: str
     name: str
     base_url: str | None
+    weight: int = 1  # its share of the calls, beside others of the same provider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +242,7 @@ class Snapshot:
                     provider_name=row.provider_name,
                     name=row.name,
                     base_url=row.base_url,
+                    weight=row.weight,
                 )
                 for row in credentials
             ),

@@ -55,7 +55,9 @@ async def find_key(
     return (await session.execute(statement)).one_or_none()
 
 
-async def select_credentials(session: AsyncSession, tenant_id: UUID) -> list[Row[UUID, str, str, str | None, bytes]]:
+async def select_credentials(
+    session: AsyncSession, tenant_id: UUID
+) -> list[Row[UUID, str, str, str | None, bytes, int]]:
     """The tenant's credentials that are not disabled, oldest first."""
     statement = (
         select(
@@ -64,6 +66,7 @@ async def select_credentials(session: AsyncSession, tenant_id: UUID) -> list[Row
             CredentialRow.name,
             CredentialRow.base_url,
             CredentialRow.secret,
+            CredentialRow.weight,
         )
         .where(CredentialRow.tenant_id == tenant_id, CredentialRow.disabled_at.is_(None))
         .order_by(CredentialRow.created_at, CredentialRow.credential_id)

@@ -10,12 +10,21 @@ import click
 from app.commands.errors import InputInvalid
 from app.commands.named import credential_id_of, opened_tenant, tenant_option
 from app.commands.output import as_json, command, show
-from app.providers import AllowList, Vendor, check_address, vendor_of
+from app.providers import AllowList, check_address, check_offer, vendor_of
 from app.settings import Settings
 from tenants import PLATFORM_TENANT_ID, CheckAddress, add_credential, disable_credential, list_credentials
 
 KEY_BYTES_MAX: Final = 16_384
-COLUMNS: Final = ("credential_id", "provider_name", "name", "base_url", "last_four", "created_at", "disabled_at")
+COLUMNS: Final = (
+    "credential_id",
+    "provider_name",
+    "name",
+    "base_url",
+    "weight",
+    "last_four",
+    "created_at",
+    "disabled_at",
+)
 
 
 @click.group()
@@ -31,17 +40,24 @@ def credential() -> None:
     "--key-file", type=click.File("rb"), required=True, help="File that holds the key; - reads it from stdin."
 )
 @click.option("--name", help="What people call it.  [default: the provider's name]")
+@click.option("--weight", default=1, show_default=True, help="Its share of the calls, beside others of the provider.")
 @as_json
 @command
 async def add(
-    tenant_name: str, provider_name: str, base_url: str | None, key_file: BinaryIO, name: str | None, is_json: bool
+    tenant_name: str,
+    provider_name: str,
+    base_url: str | None,
+    key_file: BinaryIO,
+    name: str | None,
+    weight: int,
+    is_json: bool,
 ) -> None:
     """Store a provider's key, sealed under the tenant's own."""
     vendor = vendor_of(provider_name)
     secret = _read_key(key_file)
     async with opened_tenant(tenant_name) as (parts, tenant_id):
         is_platform = tenant_id == PLATFORM_TENANT_ID
-        _refuse_unreached(vendor, base_url, is_platform=is_platform)
+        check_offer(vendor, base_url, is_platform=is_platform)
         added = await add_credential(
             parts.database,
             parts.vault,
@@ -51,6 +67,7 @@ async def add(
             name=name or vendor.name,
             secret=secret,
             base_url=base_url,
+            weight=weight,
             check_address=_anything if is_platform else _checked(parts.settings),
         )
     show(
@@ -59,6 +76,7 @@ async def add(
             "provider_name": added.provider_name,
             "name": added.name,
             "base_url": added.base_url or vendor.base_url,
+            "weight": added.weight,
             "last_four": added.last_four,
         },
         is_json=is_json,
@@ -98,17 +116,6 @@ def _read_key(key_file: BinaryIO) -> str:
     if not text or len(raw) > KEY_BYTES_MAX:
         raise InputInvalid(f"The key file holds no key. Give a text file of one line, at most {KEY_BYTES_MAX:,} bytes.")
     return text
-
-
-def _refuse_unreached(vendor: Vendor, base_url: str | None, *, is_platform: bool) -> None:
-    """Refuse what the catalogue would pass over in silence. Raises InputInvalid."""
-    if vendor.is_simulated and not is_platform:
-        raise InputInvalid(
-            f"'{vendor.name}' answers with simulated text, so only the platform may offer it. "
-            "Choose a provider that answers for real."
-        )
-    if vendor.base_url is None and base_url is None:
-        raise InputInvalid(f"'{vendor.name}' has no public address; say where it is with --base-url.")
 
 
 def _checked(settings: Settings) -> CheckAddress:

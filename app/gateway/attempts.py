@@ -1,21 +1,25 @@
-"""Step 5: try the candidates in their order until one answers.
+"""Step 5: try the candidates, as `tries` orders them, until one answers.
 
 Called by the pipeline. Invariants: nothing is sent before its bound is reserved and committed; every
 call that was sent is an attempt of the exchange; an attempt that cost nothing gives its bound back
-before the next one reserves.
+before the next one reserves; all of them share the request's one deadline.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
+from typing import Final
 
 from uuid_utils.compat import uuid7
 
-from app.gateway.causes import Move, exhausted, move_after, outcome_of, read_retry_after
+from app.gateway.causes import exhausted, outcome_of, read_retry_after
+from app.gateway.errors import UpstreamResting
 from app.gateway.exchange import Attempt, Exchange
+from app.gateway.health import Health
 from app.gateway.tenant_view import TenantView
+from app.gateway.tries import Tries, Try
 from app.providers import (
     Answer,
     Interpreter,
@@ -26,6 +30,7 @@ from app.providers import (
     UpstreamError,
     UpstreamRefused,
     UpstreamResponse,
+    UpstreamTimeout,
     endpoint_url,
     interpreter_between,
     request_headers,
@@ -34,6 +39,9 @@ from app.providers import (
 from app.routing import RouteDecision
 from billing import BudgetContended, BudgetUsedUp, Meter, Outcome, Reservation, Usage
 from tenants import Snapshot
+
+BYTES_PER_TOKEN_ESTIMATE: Final = 4
+MS_PER_S: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,32 +54,40 @@ class AttemptLimits:
     first_byte_timeout_s: float = 60.0
     idle_timeout_s: float = 60.0
 
+    def left_s(self, received_at: float) -> float:
+        """What the request's deadline leaves."""
+        return max(0.0, received_at + self.request_deadline_s - monotonic())
+
     def timeouts(self, received_at: float) -> Timeouts:
         """The waits of a call that is sent now, within what the request's deadline leaves."""
         return Timeouts(
             connect_s=self.connect_timeout_s,
             first_byte_s=self.first_byte_timeout_s,
             idle_s=self.idle_timeout_s,
-            total_s=max(0.0, received_at + self.request_deadline_s - monotonic()),
+            total_s=self.left_s(received_at),
         )
 
 
 @dataclass(slots=True, kw_only=True)
 class OpenStream:
-    """A stream whose first content has come; what is left of it waits in `chunks`."""
+    """A stream whose first content has come; what is left of it waits in `chunks`.
+
+    `report` tells how it ended, once: None for well, an upstream's error, or what else ended it.
+    """
 
     attempt: Attempt
     response: UpstreamResponse
     reader: StreamReader
     first: bytes
     chunks: AsyncIterator[bytes]
+    report: Callable[[BaseException | None], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
     """What the first candidate that answered gave: a whole answer, or a stream that has begun."""
 
-    dialect: Interpreter
+    interpreter: Interpreter
     body: bytes = b""
     stream: OpenStream | None = None
 
@@ -79,149 +95,206 @@ class Opened:
 class Attempts:
     """Makes the calls of an exchange."""
 
-    def __init__(self, *, meter: Meter, transport: Transport, snapshot: Snapshot, limits: AttemptLimits) -> None:
+    def __init__(
+        self, *, meter: Meter, transport: Transport, snapshot: Snapshot, limits: AttemptLimits, health: Health
+    ) -> None:
         self._meter = meter
         self._transport = transport
         self._snapshot = snapshot
         self._limits = limits
+        self._health = health
 
     async def open(self, exchange: Exchange, decision: RouteDecision, view: TenantView) -> Opened:
         """The first answer of the ranked candidates.
 
         Raises BudgetUsedUp or BudgetContended when no bound could be held, UpstreamRejected or
-        UpstreamUnreachable when every candidate that was tried failed.
+        UpstreamUnreachable when every candidate that was tried failed, UpstreamResting when none may be tried now.
         """
         assert exchange.request is not None
-        tries_max = 1 if exchange.request.facts.no_fallback else self._limits.attempts_max
+        tries = Tries(
+            decision,
+            view.pools,
+            self._health,
+            tries_max=1 if exchange.request.facts.no_fallback else self._limits.attempts_max,
+        )
         refusal: BudgetUsedUp | BudgetContended | None = None
         failure: UpstreamError | None = None
-        for ranked in decision.ranked:
-            if len(exchange.attempts) >= tries_max:
+        while (next_try := tries.next(monotonic())) is not None:
+            if next_try.wait_s >= self._limits.left_s(exchange.call.received_at):
                 break
-            attempt = Attempt(
-                attempt_id=uuid7(),
-                number=len(exchange.attempts) + 1,
-                ranked=ranked,
-                started_at=datetime.now(UTC),
-                started=monotonic(),
-            )
-            try:
-                await self._reserve(exchange, attempt)
-            except (BudgetUsedUp, BudgetContended) as error:
-                refusal = error
+            if failure is not None:
+                await self._meter.release(exchange.principal.tenant_id, exchange.attempts[-1].attempt_id)
+            if next_try.wait_s:
+                await asyncio.sleep(next_try.wait_s)
+            attempt = _attempt(exchange, next_try)
+            if not self._health.begin(attempt.credential_id, attempt.model, monotonic()):
+                tries.skip(whole_candidate=False)
                 continue
             try:
-                return await self._call(exchange, attempt, view)
+                await self._reserve(exchange, attempt)
+                return await self._call(exchange, attempt, next_try)
+            except (BudgetUsedUp, BudgetContended) as error:
+                refusal = error
+                tries.skip(whole_candidate=True)
             except UpstreamError as error:
                 failure = error
-                self._keep(exchange, attempt, error)
-                if move_after(error) is Move.STOP:
-                    break
-                await self._meter.release(exchange.principal.tenant_id, attempt.attempt_id)
-            except BaseException as error:
-                # Kept too, whatever it is: settling the record gives back what the attempt has reserved.
-                self._keep_unanswered(exchange, attempt, error)
-                raise
+                tries.failed(error)
         if failure is not None:
             raise exhausted(exchange, failure) from failure
-        assert refusal is not None, "decide() ranks at least one candidate or raises"
-        raise refusal
+        if refusal is not None:
+            raise refusal
+        raise UpstreamResting(tuple(ranked.candidate.name for ranked in decision.ranked), tries.soonest_s(monotonic()))
 
     async def _reserve(self, exchange: Exchange, attempt: Attempt) -> None:
+        """Hold the bound of an attempt that `health` let through. Raises BudgetUsedUp or BudgetContended."""
         principal = exchange.principal
-        await self._meter.reserve(
-            Reservation(
-                tenant_id=principal.tenant_id,
-                project_id=principal.project_id,
-                api_key_id=principal.api_key_id,
-                request_id=exchange.call.request_id,
-                attempt_id=attempt.attempt_id,
-                amount_nano_usd=attempt.ranked.bound_nano_usd,
-            )
+        reservation = Reservation(
+            tenant_id=principal.tenant_id,
+            project_id=principal.project_id,
+            api_key_id=principal.api_key_id,
+            request_id=exchange.call.request_id,
+            attempt_id=attempt.attempt_id,
+            amount_nano_usd=attempt.ranked.bound_nano_usd,
         )
+        try:
+            await self._meter.reserve(reservation)
+        except BaseException as error:
+            self._health.end(attempt.credential_id, attempt.model, monotonic(), error)
+            raise
 
-    async def _call(self, exchange: Exchange, attempt: Attempt, view: TenantView) -> Opened:
-        request = exchange.request
+    async def _call(self, exchange: Exchange, attempt: Attempt, this_try: Try) -> Opened:
+        """Make one call; whatever becomes of it, it is an attempt of the exchange and known to `health`."""
+        try:
+            opened = await self._send(exchange, attempt, this_try)
+        except BaseException as error:
+            self._health.end(attempt.credential_id, attempt.model, monotonic(), error)
+            _keep(exchange, attempt, error)
+            raise
+        if opened.stream is None:
+            self._health.end(attempt.credential_id, attempt.model, monotonic(), None)
+        exchange.served_by = attempt.ranked.candidate
+        return opened
+
+    async def _send(self, exchange: Exchange, attempt: Attempt, this_try: Try) -> Opened:
+        request, credential = exchange.request, this_try.credential
         assert request is not None
         candidate = attempt.ranked.candidate
-        credential = view.credentials[candidate.credential_id]
         vendor = vendor_of(candidate.provider_name)
-        dialect = interpreter_between(request.body.dialect, vendor.dialect)
-        secret = await self._snapshot.secret(credential.tenant_id, credential.credential_id)
-        encoded = dialect.encode_request(
-            request.body,
-            model=candidate.model,
-            output_tokens_limit=attempt.ranked.output_tokens_limit,
-            vendor=vendor,
+        interpreter = interpreter_between(request.body.dialect, vendor.dialect)
+        encoded = interpreter.encode_request(
+            request.body, model=candidate.model, output_tokens_limit=attempt.ranked.output_tokens_limit, vendor=vendor
         )
+        secret = await self._snapshot.secret(credential.tenant_id, credential.credential_id)
+        headers = request_headers(vendor, secret, attempt_id=attempt.attempt_id, request_id=exchange.call.request_id)
         call = UpstreamCall(
-            url=endpoint_url(vendor, credential.base_url, dialect.path),
-            headers=request_headers(vendor, secret, attempt_id=attempt.attempt_id, request_id=exchange.call.request_id),
+            url=endpoint_url(vendor, credential.base_url, interpreter.path),
+            headers={**headers, **dict(encoded.headers)} if encoded.headers else headers,
             body=encoded.body,
             credential_owner=candidate.credential_owner,
             timeouts=self._limits.timeouts(exchange.call.received_at),
         )
+        exchange.dropped_params = encoded.dropped
         sent = monotonic()
         try:
-            response = await self._transport.send(call)
-            try:
-                opened = await self._read(exchange, attempt, response, dialect)
-            except BaseException:
-                response.close()
-                raise
+            return await self._exchange(exchange, attempt, call, interpreter, _patience_s(exchange, this_try))
         finally:
-            exchange.upstream_ms += (monotonic() - sent) * 1000
-        exchange.served_by = candidate
-        return opened
+            exchange.upstream_ms += (monotonic() - sent) * MS_PER_S
+
+    async def _exchange(
+        self,
+        exchange: Exchange,
+        attempt: Attempt,
+        call: UpstreamCall,
+        interpreter: Interpreter,
+        patience_s: float | None,
+    ) -> Opened:
+        """Send and read, as far as the whole answer or a stream's first content; that is what patience waits for."""
+        clock = asyncio.timeout(patience_s)
+        try:
+            async with clock:
+                response = await self._transport.send(call)
+                try:
+                    return await self._read(exchange, attempt, response, interpreter)
+                except BaseException:
+                    response.close()
+                    raise
+        except TimeoutError:
+            if patience_s is None or not clock.expired():
+                raise
+            raise UpstreamTimeout("first_token", patience_s) from None
 
     async def _read(
-        self, exchange: Exchange, attempt: Attempt, response: UpstreamResponse, dialect: Interpreter
+        self, exchange: Exchange, attempt: Attempt, response: UpstreamResponse, interpreter: Interpreter
     ) -> Opened:
         request = exchange.request
         assert request is not None
         if response.status != 200:
-            refusal = dialect.decode_error(response.status, await response.read())
+            refusal = interpreter.decode_error(response.status, await response.read())
             refusal.retry_after_s = read_retry_after(response.headers)
             raise refusal
+        attempt.is_accepted = True
         if request.facts.is_streamed:
-            return Opened(
-                dialect=dialect,
-                stream=await _begin(attempt, response, dialect.read_stream(wants_usage=request.body.wants_usage)),
-            )
+            reader = interpreter.read_stream(wants_usage=request.body.wants_usage)
+            return Opened(interpreter=interpreter, stream=await self._begin(attempt, response, reader))
         body = await response.read()
-        answer = exchange.answer = dialect.decode_answer(body)
+        answer = exchange.answer = interpreter.decode_answer(body)
         usage = answer.usage or estimated_usage(exchange, output_tokens=_tokens_of(answer))
         exchange.attempts.append(attempt.end(Outcome.OK, usage=usage, answer=answer, http_status=200))
-        return Opened(dialect=dialect, body=body)
+        return Opened(interpreter=interpreter, body=body)
 
-    def _keep(self, exchange: Exchange, attempt: Attempt, error: UpstreamError) -> None:
+    async def _begin(self, attempt: Attempt, response: UpstreamResponse, reader: StreamReader) -> OpenStream:
+        """Read on to the first content, so that what fails before it can still move to the next candidate."""
+        chunks = response.chunks()
+        first = b""
+        async for chunk in chunks:
+            first += reader.feed(chunk)
+            if reader.failure is not None or reader.has_content:
+                break
+        else:
+            reader.close()
+        if reader.failure is not None:
+            raise reader.failure
+        attempt.first_token_ms = int((monotonic() - attempt.started) * MS_PER_S)
+
+        def report(error: BaseException | None) -> None:
+            self._health.end(attempt.credential_id, attempt.model, monotonic(), error)
+
+        return OpenStream(attempt=attempt, response=response, reader=reader, first=first, chunks=chunks, report=report)
+
+
+def _patience_s(exchange: Exchange, this_try: Try) -> float | None:
+    """How long the rule waits for a stream's first token; the last candidate has all the time there is."""
+    decision, request = exchange.decision, exchange.request
+    assert decision is not None
+    assert request is not None
+    if decision.first_token_ms_max is None or not request.facts.is_streamed or not this_try.has_next:
+        return None
+    return decision.first_token_ms_max / MS_PER_S
+
+
+def _attempt(exchange: Exchange, this_try: Try) -> Attempt:
+    return Attempt(
+        attempt_id=uuid7(),
+        number=len(exchange.attempts) + 1,
+        ranked=this_try.ranked,
+        credential_id=this_try.credential.credential_id,
+        started_at=datetime.now(UTC),
+        started=monotonic(),
+    )
+
+
+def _keep(exchange: Exchange, attempt: Attempt, error: BaseException) -> None:
+    """Keep an attempt that gave no answer. Settling the record gives back what it has reserved."""
+    if isinstance(error, UpstreamError):
         status = error.status if isinstance(error, UpstreamRefused) else None
-        exchange.attempts.append(
-            attempt.end(outcome_of(error), http_status=status, error_type=error.kind, error_message=str(error))
-        )
-
-    def _keep_unanswered(self, exchange: Exchange, attempt: Attempt, error: BaseException) -> None:
-        # A caller that hangs up before any content was relayed is charged nothing.
-        is_hang_up = isinstance(error, asyncio.CancelledError)
-        exchange.attempts.append(
-            attempt.end(Outcome.CANCELLED if is_hang_up else Outcome.GATEWAY_FAULT, error_type=type(error).__name__)
-        )
-
-
-async def _begin(attempt: Attempt, response: UpstreamResponse, reader: StreamReader) -> OpenStream:
-    """Read on to the first content, so that what fails before it can still move to the next candidate."""
-    chunks = response.chunks()
-    first = b""
-    async for chunk in chunks:
-        first += reader.feed(chunk)
-        if reader.failure is not None or reader.has_content:
-            break
+        record = attempt.end(outcome_of(error), http_status=status, error_type=error.kind, error_message=str(error))
+    elif isinstance(error, asyncio.CancelledError):
+        # The caller hung up. Once the provider has taken the call it bills the input, whether or not anyone reads.
+        usage = estimated_usage(exchange, output_tokens=0) if attempt.is_accepted else None
+        record = attempt.end(Outcome.CANCELLED, usage=usage, error_type="client_closed_request")
     else:
-        reader.close()
-    if reader.failure is not None:
-        raise reader.failure
-    attempt.first_token_ms = int((monotonic() - attempt.started) * 1000)
-    return OpenStream(attempt=attempt, response=response, reader=reader, first=first, chunks=chunks)
+        record = attempt.end(Outcome.GATEWAY_FAULT, error_type=type(error).__name__)
+    exchange.attempts.append(record)
 
 
 def estimated_usage(exchange: Exchange, *, output_tokens: int) -> Usage:
@@ -233,4 +306,4 @@ def estimated_usage(exchange: Exchange, *, output_tokens: int) -> Usage:
 
 
 def _tokens_of(answer: Answer) -> int:
-    return -(-answer.output_bytes // 4)
+    return -(-answer.output_bytes // BYTES_PER_TOKEN_ESTIMATE)

@@ -3,7 +3,7 @@
 A surface (one file in `app/http/`) knows its wire format; the pipeline knows none.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -28,15 +28,16 @@ class ChatRequest:
 
     body: RequestBody
     facts: RequestFacts
-    end_user: str | None = None
+    hints: Hints = Hints()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One request as it reached a surface.
 
-    `read` decodes the body; it raises BodyInvalid. `error_event` writes an error into a stream that
-    has begun, in the surface's dialect.
+    `read` takes the headers and the body, once it is known who calls; it raises HeaderInvalid, BodyInvalid,
+    BodyTooLarge, BodyTooSlow or ClientGone. `error_event` writes an error into a stream that has begun, in
+    the surface's dialect.
     """
 
     request_id: UUID
@@ -44,9 +45,9 @@ class Call:
     presented_key: str | None
     client_request_id: str | None
     received_at: float  # monotonic, seconds
-    hints: Hints
-    read: Callable[[], ChatRequest]
+    read: Callable[[], Awaitable[ChatRequest]]
     error_event: Callable[[Exception, UUID], bytes]
+    operation_name: str = "chat"
 
 
 Headers = list[tuple[bytes, bytes]]

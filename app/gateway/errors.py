@@ -8,8 +8,13 @@ GatewayError
 ├── RequestUnknown       no such request under this tenant
 ├── UpstreamRejected     a provider answered with an error, and no candidate is left to try
 ├── UpstreamUnreachable  no provider could be reached, or none answered in time
+├── UpstreamResting      every candidate failed lately and is left alone for a moment
+├── BodyTooSlow          the request's body did not come in time
+├── ClientGone           the client hung up while its request was read; there is nobody to answer
 └── StreamBroken         the answer broke after its first content
 """
+
+import math
 
 
 class GatewayError(Exception):
@@ -58,13 +63,13 @@ class UpstreamRejected(GatewayError):
     """A provider answered with an error, and no candidate is left to try."""
 
     def __init__(
-        self, message: str, *, status: int, kind: str, candidate: str, retry_after_s: int | None = None
+        self, message: str, *, status: int, kind: str, candidate: str, retry_after_s: float | None = None
     ) -> None:
         super().__init__(message)
         self.status = status
         self.kind = kind
         self.candidate = candidate
-        self.retry_after_s = retry_after_s
+        self.retry_after_s = None if retry_after_s is None else max(1, math.ceil(retry_after_s))
 
 
 class UpstreamUnreachable(GatewayError):
@@ -74,6 +79,28 @@ class UpstreamUnreachable(GatewayError):
         super().__init__(message)
         self.is_timeout = is_timeout
         self.candidate = candidate
+
+
+class UpstreamResting(GatewayError):
+    """Every candidate failed lately and is left alone for a moment; nothing was sent."""
+
+    def __init__(self, candidates: tuple[str, ...], retry_after_s: float) -> None:
+        super().__init__(
+            f"Nothing was sent: {', '.join(candidates)} failed or refused calls lately and may be asked again in "
+            f"{max(1, math.ceil(retry_after_s))} s. Retry then, or let the policy name another candidate."
+        )
+        self.retry_after_s = max(1, math.ceil(retry_after_s))
+
+
+class BodyTooSlow(GatewayError):
+    """The request's body did not come in time."""
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(f"The request body did not arrive within {limit_s:g} s. Send it without pauses.")
+
+
+class ClientGone(GatewayError):
+    """The client hung up while its request was read; there is nobody to answer."""
 
 
 class StreamBroken(GatewayError):

@@ -29,9 +29,16 @@ class Attempt:
     attempt_id: UUID
     number: int
     ranked: Ranked
+    credential_id: UUID
     started_at: datetime
     started: float  # monotonic seconds
     first_token_ms: int | None = None
+    is_accepted: bool = False  # the provider answered 200: from here on it bills what it reads and writes
+
+    @property
+    def model(self) -> str:
+        """The provider's name of the model."""
+        return self.ranked.candidate.model
 
     def end(
         self,
@@ -56,7 +63,7 @@ class Attempt:
             attempt_number=self.number,
             provider_name=candidate.provider_name,
             model=candidate.model,
-            credential_id=candidate.credential_id,
+            credential_id=self.credential_id,
             credential_owner=candidate.credential_owner,
             started_at=self.started_at,
             outcome=outcome,
@@ -89,6 +96,7 @@ class Exchange:
     attempts: list[AttemptRecord] = field(default_factory=list)
     served_by: Candidate | None = None
     answer: Answer | None = None
+    dropped_params: tuple[str, ...] = ()  # of the caller's fields, those that the provider was not told
     upstream_ms: float = 0.0
 
     def usage(self) -> Usage:
@@ -120,7 +128,7 @@ class Exchange:
             project_id=self.principal.project_id,
             api_key_id=self.principal.api_key_id,
             client_request_id=self.call.client_request_id,
-            operation_name="chat",
+            operation_name=self.call.operation_name,
             surface=self.call.surface,
             is_streamed=request.facts.is_streamed if request else False,
             started_at=self.started_at,
@@ -133,9 +141,9 @@ class Exchange:
             policy_version=decision.policy_version if decision else None,
             rule=decision.rule if decision else None,
             decision=msgspec.Raw(decision_json(decision)) if decision else NO_DECISION,
-            tags=self.call.hints.tags,
-            metadata=self.call.hints.metadata,
-            end_user=request.end_user if request else None,
+            tags=request.hints.tags if request else (),
+            metadata=request.hints.metadata if request else {},
+            end_user=request.body.end_user if request else None,
             outcome=outcome,
             http_status=http_status,
             error_type=type(error).__name__ if error else None,

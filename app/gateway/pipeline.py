@@ -46,6 +46,7 @@ class Pipeline:
         try:
             view = await self._views.of(principal.tenant_id)
             await self._admit(exchange, view)  # 2
+            exchange.request = await call.read()
             decision = await self._route(exchange, view)  # 3, 4
             opened = await self._attempts.open(exchange, decision, view)  # 5
         except BaseException as error:
@@ -65,6 +66,7 @@ class Pipeline:
         view = await self._views.of(principal.tenant_id)
         exchange = Exchange(call=call, principal=principal)
         await self._admit(exchange, view)
+        exchange.request = await call.read()
         try:
             return self._decide(exchange, view)
         except NoCandidateLeft as error:
@@ -110,8 +112,8 @@ class Pipeline:
             raise
 
     def _decide(self, exchange: Exchange, view: TenantView) -> RouteDecision:
-        request = exchange.request = exchange.call.read()
-        admission = exchange.admission
+        request, admission = exchange.request, exchange.admission
+        assert request is not None
         assert admission is not None
         policy = view.policy(request.facts.policy_name)
         signals = classify(request.facts, keywords=policy.keywords)

@@ -1,5 +1,6 @@
 """Steps 6 and 7: the reply with its headers; a stream that is settled before its last bytes leave."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final
@@ -26,7 +27,7 @@ def whole_reply(exchange: Exchange, opened: Opened) -> Reply:
         headers.append((b"x-signalbox-cost-usd", usd(cost.billed_nano_usd)))
     if cost.saved_nano_usd is not None:
         headers.append((b"x-signalbox-saved-usd", usd(cost.saved_nano_usd)))
-    body = opened.dialect.write_answer(opened.body, exchange.attempts[-1].usage, cost)
+    body = opened.interpreter.write_answer(opened.body, exchange.attempts[-1].usage, cost)
     return Reply(status=200, headers=headers, body=body)
 
 
@@ -53,6 +54,7 @@ async def _relay(exchange: Exchange, stream: OpenStream, settlement: Settlement)
         except UpstreamError as error:
             failure = error
         usage = _end(exchange, stream, failure)
+        stream.report(failure)
         broken = StreamBroken(f"The answer broke off: {failure} What was sent so far is billed.") if failure else None
         is_settled = True
         await settlement.settle(exchange.record(Outcome.INTERRUPTED if broken else Outcome.OK, 200, broken))
@@ -64,6 +66,7 @@ async def _relay(exchange: Exchange, stream: OpenStream, settlement: Settlement)
         stream.response.close()
         if not is_settled:
             # The client hung up: what was generated so far is charged by our own count.
+            stream.report(asyncio.CancelledError())
             _end(exchange, stream, None, is_abandoned=True)
             await settlement.settle(exchange.record(Outcome.INTERRUPTED, 200))
 
@@ -112,6 +115,7 @@ def decision_headers(exchange: Exchange) -> Headers:
     call = exchange.call
     headers: Headers = [(b"x-signalbox-request-id", str(call.request_id).encode())]
     headers.append((b"x-request-id", (call.client_request_id or str(call.request_id)).encode()))
+    headers.append((b"request-id", headers[0][1]))  # where Anthropic's SDKs look
     if exchange.served_by is not None:
         headers.append((b"x-signalbox-model", exchange.served_by.model.encode()))
         headers.append((b"x-signalbox-provider", exchange.served_by.provider_name.encode()))
@@ -120,6 +124,8 @@ def decision_headers(exchange: Exchange) -> Headers:
         headers.append((b"x-signalbox-overhead-ms", f"{exchange.overhead_ms():.2f}".encode()))
         if any(ranked.is_output_shrunk for ranked in exchange.decision.ranked[:1]):
             headers.append((b"x-signalbox-output-tokens-limit", _shrunk_limit(exchange)))
+    if exchange.dropped_params and exchange.served_by is not None:
+        headers.append((b"x-signalbox-dropped-params", ",".join(exchange.dropped_params).encode("ascii", "replace")))
     # The attempt of a stream that has begun is kept when the stream ends.
     attempts_made = len(exchange.attempts) + (1 if exchange.answer is None and exchange.served_by else 0)
     if attempts_made:

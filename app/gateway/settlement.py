@@ -1,4 +1,8 @@
-"""Settling that outlives its request: a caller that hangs up cannot keep its record from being written."""
+"""Settling that outlives its request, and the database's absence.
+
+A caller that hangs up cannot keep its record from being written. Invariant: a record that was handed
+over is tried until the database has it; only refusals, and only beyond a bound, are given up and counted.
+"""
 
 import asyncio
 from typing import Final
@@ -7,7 +11,13 @@ import structlog
 
 from billing import BillingError, Meter, RequestRecord
 
-RETRY_PAUSES_S: Final = (0.05, 0.2, 1.0, 3.0, 10.0)
+RETRY_PAUSE_S: Final = 0.05
+RETRY_PAUSE_S_MAX: Final = 5.0
+# How long an answer is held back while its record cannot be written. Its reservation stands meanwhile.
+ANSWER_HELD_S: Final = 5.0
+# While the database is away every call is refused, and each refusal is a record that waits.
+REFUSALS_WAITING_MAX: Final = 20_000
+DRAIN_S_MAX: Final = 30.0
 log = structlog.get_logger(__name__)
 
 
@@ -17,29 +27,45 @@ class Settlement:
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
         self._running: set[asyncio.Task[None]] = set()
+        self.refusals_lost = 0
 
     async def settle(self, record: RequestRecord) -> None:
-        """Settle one record; committed on return."""
-        await asyncio.shield(self.begin(record))
+        """Settle one record; committed on return, unless the database is away for longer than an answer is held."""
+        settled, _ = await asyncio.wait({self._start(record)}, timeout=ANSWER_HELD_S)
+        for task in settled:
+            task.result()
 
-    def begin(self, record: RequestRecord) -> asyncio.Task[None]:
+    def begin(self, record: RequestRecord) -> None:
         """Settle one record that nobody waits for: a refusal is answered at once even when the database is away."""
+        if not record.attempts and len(self._running) >= REFUSALS_WAITING_MAX:
+            self.refusals_lost += 1
+            if self.refusals_lost.bit_count() == 1:  # at 1, 2, 4, 8, …
+                log.error("refusals_not_recorded", count=self.refusals_lost)
+            return
+        self._start(record)
+
+    async def drain(self) -> None:
+        """Wait for every settlement that still runs; called at shutdown."""
+        if self._running:
+            _, unfinished = await asyncio.wait(set(self._running), timeout=DRAIN_S_MAX)
+            for task in unfinished:
+                task.cancel()
+            if unfinished:
+                log.error("settlements_unfinished", count=len(unfinished), after_s=DRAIN_S_MAX)
+
+    def _start(self, record: RequestRecord) -> asyncio.Task[None]:
         task = asyncio.create_task(self._settle(record))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
 
-    async def drain(self) -> None:
-        """Wait for every settlement that still runs; called at shutdown."""
-        while self._running:
-            await asyncio.wait(self._running)
-
     async def _settle(self, record: RequestRecord) -> None:
-        for pause_s in RETRY_PAUSES_S:
+        pause_s = RETRY_PAUSE_S
+        while True:
             try:
                 return await self._meter.settle(record)
             except BillingError as error:
-                log.warning("settlement_retried", request_id=str(record.request_id), reason=str(error))
+                if pause_s == RETRY_PAUSE_S:
+                    log.warning("settlement_retried", request_id=str(record.request_id), reason=str(error))
                 await asyncio.sleep(pause_s)
-        await self._meter.settle(record)
-        return None
+                pause_s = min(RETRY_PAUSE_S_MAX, pause_s * 2)

@@ -5,7 +5,7 @@ Invariant: a view is never edited, so a request that holds one sees one consiste
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -25,7 +25,7 @@ class TenantView:
 
     plan: Plan
     candidates: tuple[Candidate, ...]
-    credentials: Mapping[UUID, CredentialFacts]
+    pools: Mapping[UUID, tuple[CredentialFacts, ...]]  # by a candidate's credential: all that may stand in for it
     policies: Mapping[str, Policy]
 
     def policy(self, name: str | None) -> Policy:
@@ -75,7 +75,7 @@ class TenantViews:
         return TenantView(
             plan=plan,
             candidates=candidates_for(own=own, shared=shared, prices=await self._billing.price_book(), plan=plan),
-            credentials={credential.credential_id: credential for credential in (*shared, *own)},
+            pools=_pools(own) | _pools(shared),
             policies=policies,
         )
 
@@ -85,3 +85,11 @@ class TenantViews:
             self._views.clear()
         else:
             self._views.pop(tenant_id, None)
+
+
+def _pools(credentials: Sequence[CredentialFacts]) -> dict[UUID, tuple[CredentialFacts, ...]]:
+    """Credentials of one owner and provider, by the first of them: what a candidate names stands for all."""
+    by_provider: dict[str, list[CredentialFacts]] = {}
+    for credential in credentials:
+        by_provider.setdefault(credential.provider_name, []).append(credential)
+    return {pool[0].credential_id: tuple(pool) for pool in by_provider.values()}

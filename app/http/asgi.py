@@ -5,15 +5,15 @@ the gateway's own work (see DECISIONS).
 """
 
 import asyncio
+from typing import Final
 
 from litestar.types import Receive, Scope, Send
 
 from app.gateway.call import Headers, Reply
-from app.gateway.errors import BodyTooLarge
+from app.gateway.errors import BodyTooLarge, BodyTooSlow, ClientGone
 
-
-class ClientGone(Exception):
-    """The client hung up while its request was read; there is nobody to answer."""
+# A body that trickles in holds a connection and its memory; no client needs so long for one.
+BODY_S_MAX: Final = 60.0
 
 
 class HangUp:
@@ -52,23 +52,30 @@ def header(scope: Scope, name: bytes) -> str | None:
 
 
 async def read_body(scope: Scope, receive: Receive, *, limit_bytes: int) -> bytes:
-    """The whole body. Raises BodyTooLarge as soon as the limit is passed, ClientGone when it breaks off."""
+    """The whole body.
+
+    Raises BodyTooLarge as soon as the limit is passed, BodyTooSlow after BODY_S_MAX, ClientGone when it breaks off.
+    """
     declared = header(scope, b"content-length")
     if declared is not None and declared.isdecimal() and int(declared) > limit_bytes:
         raise BodyTooLarge(limit_bytes)
     chunks: list[bytes] = []
     size = 0
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise ClientGone
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > limit_bytes:
-            raise BodyTooLarge(limit_bytes)
-        chunks.append(chunk)
-        if not message.get("more_body", False):
-            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    try:
+        async with asyncio.timeout(BODY_S_MAX):
+            while True:
+                message = await receive()
+                if message["type"] != "http.request":
+                    raise ClientGone("The client hung up before its request was whole.")
+                chunk = message.get("body", b"")
+                size += len(chunk)
+                if size > limit_bytes:
+                    raise BodyTooLarge(limit_bytes)
+                chunks.append(chunk)
+                if not message.get("more_body", False):
+                    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    except TimeoutError:
+        raise BodyTooSlow(BODY_S_MAX) from None
 
 
 async def send_reply(reply: Reply, send: Send) -> None:

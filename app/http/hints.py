@@ -28,6 +28,8 @@ _OUR_PREFIX: Final = b"x-signalbox-"
 
 def read_hints(scope: Scope) -> Hints:
     """The hints of a request. Raises HeaderInvalid."""
+    if header(scope, b"x-request-id") is not None and client_request_id(scope) is None:
+        raise HeaderInvalid("x-request-id", f"printable ASCII of at most {REQUEST_ID_CHARS_MAX} characters")
     if not any(key.startswith(_OUR_PREFIX) for key, _ in scope["headers"]):
         return _NO_HINTS
     return Hints(
@@ -39,11 +41,11 @@ def read_hints(scope: Scope) -> Hints:
     )
 
 
-def read_client_request_id(scope: Scope) -> str | None:
-    """The client's own id for the request. Raises HeaderInvalid when it is too long or not printable."""
+def client_request_id(scope: Scope) -> str | None:
+    """The client's own id for the request. None also when it does not hold, which `read_hints` refuses."""
     value = header(scope, b"x-request-id")
-    if value is not None and (len(value) > REQUEST_ID_CHARS_MAX or not value.isascii() or not value.isprintable()):
-        raise HeaderInvalid("x-request-id", f"printable ASCII of at most {REQUEST_ID_CHARS_MAX} characters")
+    if value is None or len(value) > REQUEST_ID_CHARS_MAX or not value.isascii() or not value.isprintable():
+        return None
     return value
 
 

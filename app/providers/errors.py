@@ -18,7 +18,8 @@ ProviderError
 from enum import StrEnum
 from typing import Literal
 
-TimeoutPhase = Literal["connect", "first_byte", "idle", "total"]
+# `first_token` is the patience of a routing rule; the others are limits of the transport.
+TimeoutPhase = Literal["connect", "first_byte", "idle", "total", "first_token"]
 
 
 class FailureKind(StrEnum):
@@ -123,7 +124,7 @@ class UpstreamRefused(UpstreamError):
     is set by whoever read the response's headers.
     """
 
-    retry_after_s: int | None = None
+    retry_after_s: float | None = None
 
     def __init__(self, kind: FailureKind, status: int, *, code: str | None = None, param: str | None = None) -> None:
         details = "".join(f", {name} '{value}'" for name, value in (("code", code), ("parameter", param)) if value)

@@ -33,6 +33,9 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     extra_headers: tuple[tuple[str, str], ...] = ()
     output_limit_field: str = "max_tokens"
     has_stream_usage_option: bool = True  # understands stream_options.include_usage
+    has_user_field: bool = True  # understands `user`
+    # Where it takes back what its model thought, as it must in a loop of tools; None: it refuses it.
+    reasoning_field: Literal["reasoning_content", "reasoning_details"] | None = None
     is_simulated: bool = False
 
 
@@ -52,11 +55,27 @@ _ROWS: Final = (
         output_limit_field="max_completion_tokens",
     ),
     # Mistral sends usage in a stream's last chunk unasked and refuses fields it does not know.
-    Vendor(name="mistral", label="Mistral", base_url="https://api.mistral.ai/v1", has_stream_usage_option=False),
-    Vendor(name="deepseek", label="DeepSeek", base_url="https://api.deepseek.com/v1"),
+    Vendor(
+        name="mistral",
+        label="Mistral",
+        base_url="https://api.mistral.ai/v1",
+        has_stream_usage_option=False,
+        has_user_field=False,
+    ),
+    Vendor(
+        name="deepseek",
+        label="DeepSeek",
+        base_url="https://api.deepseek.com/v1",
+        reasoning_field="reasoning_content",
+    ),
     Vendor(name="together", label="Together", base_url="https://api.together.xyz/v1"),
     Vendor(name="fireworks", label="Fireworks", base_url="https://api.fireworks.ai/inference/v1"),
-    Vendor(name="openrouter", label="OpenRouter", base_url="https://openrouter.ai/api/v1"),
+    Vendor(
+        name="openrouter",
+        label="OpenRouter",
+        base_url="https://openrouter.ai/api/v1",
+        reasoning_field="reasoning_details",
+    ),
     Vendor(name="x-ai", label="xAI", base_url="https://api.x.ai/v1", output_limit_field="max_completion_tokens"),
     Vendor(
         name="cerebras",
@@ -65,8 +84,18 @@ _ROWS: Final = (
         output_limit_field="max_completion_tokens",
     ),
     Vendor(name="perplexity", label="Perplexity", base_url="https://api.perplexity.ai", has_stream_usage_option=False),
-    Vendor(name="moonshotai", label="Moonshot AI", base_url="https://api.moonshot.ai/v1"),
-    Vendor(name="zai", label="Z.ai", base_url="https://api.z.ai/api/paas/v4"),
+    Vendor(
+        name="moonshotai",
+        label="Moonshot AI",
+        base_url="https://api.moonshot.ai/v1",
+        reasoning_field="reasoning_content",
+    ),
+    Vendor(
+        name="zai",
+        label="Z.ai",
+        base_url="https://api.z.ai/api/paas/v4",
+        reasoning_field="reasoning_content",
+    ),
     Vendor(name="novita", label="Novita", base_url="https://api.novita.ai/openai/v1"),
     Vendor(
         name="baseten",
@@ -87,9 +116,9 @@ def vendor_of(name: str) -> Vendor:
         raise VendorUnknown(f"No provider is called '{name}'. Known providers: {', '.join(sorted(VENDORS))}.") from None
 
 
-def check_offer(vendor: Vendor, base_url: str | None) -> None:
-    """Refuse a tenant's credential that the catalogue would pass over in silence. Raises VendorUnknown."""
-    if vendor.is_simulated:
+def check_offer(vendor: Vendor, base_url: str | None, *, is_platform: bool = False) -> None:
+    """Refuse a credential that the catalogue would pass over in silence. Raises VendorUnknown."""
+    if vendor.is_simulated and not is_platform:
         raise VendorUnknown(
             f"'{vendor.name}' answers with simulated text, so only the platform may offer it. "
             "Choose a provider that answers for real."

@@ -88,6 +88,7 @@ CREATE TABLE provider_credential (
     base_url text,
     secret bytea NOT NULL,
     last_four text NOT NULL,
+    weight integer NOT NULL DEFAULT 1 CHECK (weight BETWEEN 1 AND 1000),
     created_by text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     disabled_at timestamptz,
@@ -131,7 +132,7 @@ GRANT SELECT (tenant_id, version, wrapped, master_key_id) ON tenant_key TO signa
 GRANT SELECT (tenant_id, project_id, name) ON project TO signalbox_snapshot;
 GRANT SELECT (tenant_id, api_key_id, project_id, name, kind, key_hash, scopes, expires_at, revoked_at)
     ON api_key TO signalbox_snapshot;
-GRANT SELECT (tenant_id, credential_id, provider_name, name, base_url, secret, created_at, disabled_at)
+GRANT SELECT (tenant_id, credential_id, provider_name, name, base_url, secret, weight, created_at, disabled_at)
     ON provider_credential TO signalbox_snapshot;
 GRANT SELECT (tenant_id, name, version, document, is_active) ON routing_policy TO signalbox_snapshot;
 

@@ -26,6 +26,7 @@ class NewCredential(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     secret: Annotated[str, msgspec.Meta(min_length=1, max_length=SECRET_CHARACTERS_MAX)]
     name: Name | None = None
     base_url: Annotated[str, msgspec.Meta(min_length=1, max_length=BASE_URL_CHARACTERS_MAX)] | None = None
+    weight: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
 
     def __repr__(self) -> str:
         return f"NewCredential(provider_name={self.provider_name!r})"
@@ -38,6 +39,7 @@ class CredentialAnswer(msgspec.Struct, frozen=True, kw_only=True):
     provider_name: str
     name: str
     base_url: str | None
+    weight: int
     last_four: str
     created_by: str
     created_at: datetime
@@ -76,6 +78,7 @@ class Credentials(Controller):
                 name=data.name or vendor.name,
                 secret=data.secret,
                 base_url=data.base_url,
+                weight=data.weight,
                 check_address=services.check_address,
             )
         except ConnectFailed as error:

@@ -16,6 +16,7 @@ from app.http.api.access import Caller
 from app.http.api.answers import PAGE, After, Limit, Page, answer_of
 from app.http.api.bounds import FilterText, Moment, moment_of
 from app.http.api.services import Services
+from app.http.request_view import request_view
 from billing import CredentialOwner, RequestFilters, find_request, list_requests
 
 HTTPStatusCode = Annotated[int | None, QueryParameter(ge=100, le=599)]
@@ -44,8 +45,6 @@ class RequestLine(msgspec.Struct, frozen=True, kw_only=True):
     is_simulated: bool
     billed_nano_usd: int
     billed_usd: str
-    provider_cost_nano_usd: int | None
-    provider_cost_usd: str | None
     baseline_nano_usd: int | None
     baseline_usd: str | None
     latency_ms: int
@@ -155,5 +154,6 @@ class Requests(Controller):
             stored = await find_request(session, caller.tenant_id, request_id)
         if stored is None or caller.project_within_reach() not in (None, stored.project_id):
             raise RequestUnknown(str(request_id))
+        stored = request_view(stored)
         attempts = tuple(answer_of(AttemptAnswer, each) for each in stored.attempts)
         return answer_of(RequestAnswer, stored, attempts=attempts)

@@ -27,7 +27,7 @@ GroupBy = Annotated[
 
 
 class UsageLine(msgspec.Struct, frozen=True, kw_only=True):
-    """Sums over one group. `own_credential_cost` is the part of the provider cost that the tenant pays directly.
+    """Sums over one group. `own_credential_cost` is what the tenant pays its providers directly, beside what is billed.
 
     `saved` is what the dearest candidate would have been billed beyond what was, where both are known.
     """
@@ -43,8 +43,6 @@ class UsageLine(msgspec.Struct, frozen=True, kw_only=True):
     reasoning_output_tokens: int
     billed_nano_usd: int
     billed_usd: str
-    provider_cost_nano_usd: int
-    provider_cost_usd: str
     own_credential_cost_nano_usd: int
     own_credential_cost_usd: str
     saved_nano_usd: int

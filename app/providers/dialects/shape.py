@@ -15,6 +15,7 @@ from app.providers.dialects.values import Answer, Cost, StreamReader
 from app.providers.errors import UpstreamError, UpstreamRefused
 from app.providers.vendors import DialectName, Vendor
 from app.routing.candidate import Feature
+from app.routing.decision import RequestFacts
 from billing import Usage
 
 
@@ -29,6 +30,11 @@ class RequestBody(Protocol):
     @property
     def raw(self) -> bytes:
         """The bytes as they came."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """The model that the caller names."""
         ...
 
     @property
@@ -51,6 +57,12 @@ class EncodeRequest(Protocol):
     """Write a checked request in the vendor's words. `body` is the dialect's own class."""
 
     def __call__(self, body: Any, *, model: str, output_tokens_limit: int | None, vendor: Vendor) -> Encoded: ...
+
+
+class FactsOf(Protocol):
+    """Read what routing needs off a checked request's body; the hints of its headers are laid over by `read_facts`."""
+
+    def __call__(self, body: Any) -> RequestFacts: ...
 
 
 class DecodeAnswer(Protocol):
@@ -156,6 +168,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     name: DialectName
     path: str
     features: frozenset[Feature]  # what it can say beyond the common ground
+    facts_of: FactsOf
     encode_request: EncodeRequest
     decode_answer: DecodeAnswer
     decode_error: DecodeError

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.gateway.causes import Move, move_after, outcome_of, read_retry_after
+from app.gateway.causes import CAUSES, Move, outcome_of, read_retry_after
 from app.providers import ConnectFailed, FailureKind, StreamCut, UpstreamError, UpstreamRefused, UpstreamTimeout
 from billing import Outcome
 
@@ -11,10 +11,10 @@ from billing import Outcome
     ("error", "move"),
     [
         (UpstreamRefused(FailureKind.INVALID, 400), Move.STOP),
-        (UpstreamRefused(FailureKind.CONTENT_REFUSED, 400), Move.STOP),
+        (UpstreamRefused(FailureKind.CONTENT_REFUSED, 400), Move.AS_POLICY_SAYS),
         (UpstreamRefused(FailureKind.AUTH, 401), Move.NEXT),
         (UpstreamRefused(FailureKind.RATE_LIMITED, 429), Move.NEXT),
-        (UpstreamRefused(FailureKind.CONTEXT_EXCEEDED, 400), Move.NEXT),
+        (UpstreamRefused(FailureKind.CONTEXT_EXCEEDED, 400), Move.LONGER),
         (UpstreamRefused(FailureKind.SERVER, 500), Move.NEXT),
         (ConnectFailed("refused"), Move.NEXT),
         (UpstreamTimeout("first_byte", 1.0), Move.NEXT),
@@ -22,7 +22,11 @@ from billing import Outcome
     ],
 )
 def test_only_what_the_caller_did_wrong_stops(error: UpstreamError, move: Move) -> None:
-    assert move_after(error) is move
+    assert CAUSES[error.kind].move is move
+
+
+def test_every_kind_of_failure_has_a_row() -> None:
+    assert set(CAUSES) == set(FailureKind)
 
 
 def test_a_time_out_is_told_apart() -> None:
@@ -37,8 +41,13 @@ def test_a_time_out_is_told_apart() -> None:
         ({"retry-after": "999999"}, 3600),
         ({"retry-after": "9" * 5_000}, None),  # more digits than Python reads
         ({"retry-after": "Tue, 01 Dec"}, None),
+        ({"retry-after": "-1"}, None),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after": "Tue, 24 Nov 2015 10:00:00 GMT"}, 0),
+        ({"retry-after": "Tue, 24 Nov 2099 10:00:00 GMT"}, 3600),
+        ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
         ({}, None),
     ],
 )
-def test_retry_after_is_read_in_bounded_seconds(headers: dict[str, str], seconds: int | None) -> None:
+def test_retry_after_is_read_in_bounded_seconds(headers: dict[str, str], seconds: float | None) -> None:
     assert read_retry_after(headers) == seconds

@@ -29,6 +29,7 @@ def attempt(*, bound: int, owner: CredentialOwner = "platform", rate_ppm: int = 
         attempt_id=ID,
         number=1,
         ranked=Ranked(candidate=candidate, bound_nano_usd=bound, output_tokens_limit=None),
+        credential_id=ID,
         started_at=datetime.now(UTC),
         started=monotonic(),
     )

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from app.gateway.call import Reply
-from app.gateway.errors import BodyTooLarge
-from app.http.asgi import ClientGone, HangUp, read_body, send_reply
+from app.gateway.errors import BodyTooLarge, ClientGone
+from app.http.asgi import HangUp, read_body, send_reply
 
 
 def receiver(*messages: dict[str, Any]) -> Any:

@@ -1,23 +1,37 @@
-"""`GET /v1/models`: what a key can call, in OpenAI's list shape, with price, context and capabilities added."""
+"""`GET /v1/models`: what a key can call, with price, context and capabilities added, in either surface's shape."""
 
 import msgspec
 
 from app.gateway.tenant_view import TenantView
 from app.providers import usd
-from app.routing import Candidate
+from app.routing import AUTO, Candidate
 
-AUTO = "auto"
 # OpenAI's shape wants a creation time; the gateway does not know when a vendor made its model.
 UNKNOWN_CREATED = 0
+UNKNOWN_TIME = "1970-01-01T00:00:00Z"
 PER_MILLION_TO_NANO_PER_TOKEN = 1_000_000
 
 
 def list_models(view: TenantView) -> bytes:
-    """The list as JSON: `auto`, `auto/<policy>`, then every candidate the plan allows, by name."""
-    routes = [_entry(AUTO, "signalbox"), *(_entry(f"{AUTO}/{name}", "signalbox") for name in sorted(view.policies))]
+    """The list in OpenAI's shape: `auto`, `auto/<policy>`, then every candidate the plan allows, by name."""
+    routes = [_entry(name, "signalbox") for name in _route_names(view)]
+    return msgspec.json.encode({"object": "list", "data": [*routes, *map(_model, _allowed(view))]})
+
+
+def list_models_for_anthropic(view: TenantView) -> bytes:
+    """The same list as Anthropic's SDKs read it, on one page."""
+    names = [*_route_names(view), *(candidate.name for candidate in _allowed(view))]
+    entries = [{"type": "model", "id": name, "display_name": name, "created_at": UNKNOWN_TIME} for name in names]
+    return msgspec.json.encode({"data": entries, "has_more": False, "first_id": names[0], "last_id": names[-1]})
+
+
+def _route_names(view: TenantView) -> list[str]:
+    return [AUTO, *(f"{AUTO}/{name}" for name in sorted(view.policies))]
+
+
+def _allowed(view: TenantView) -> list[Candidate]:
     allowed = (candidate for candidate in view.candidates if view.plan.allows(candidate.name))
-    models = [_model(candidate) for candidate in sorted(allowed, key=lambda candidate: candidate.name)]
-    return msgspec.json.encode({"object": "list", "data": [*routes, *models]})
+    return sorted(allowed, key=lambda candidate: candidate.name)
 
 
 def _entry(name: str, owner: str) -> dict[str, object]:

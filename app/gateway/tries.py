@@ -1,0 +1,158 @@
+"""The order of one request's tries: which candidate and credential comes next, and after what pause.
+
+Asked by `attempts`; no I/O. Invariants: never more calls than the limit; a candidate that the decision
+did not rank is never tried; a repeat of the same candidate waits, and is paid from a budget.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+from app.gateway.causes import CAUSES, Move
+from app.gateway.health import Health
+from app.providers import UpstreamError, UpstreamRefused
+from app.routing import Ranked, RouteDecision
+from tenants import CredentialFacts
+
+REPEAT_PAUSE_S: Final = 0.25
+REPEAT_PAUSE_S_MAX: Final = 4.0
+# Whoever asks for a longer wait is passed on to the caller, who can wait at less cost.
+REPEAT_WAIT_S_MAX: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Try:
+    """A candidate to call now, or after `wait_s`. `has_next`: another candidate stands behind it."""
+
+    ranked: Ranked
+    credential: CredentialFacts
+    wait_s: float = 0.0
+    has_next: bool = False
+
+
+@dataclass(slots=True)
+class _Standing:
+    """What became of one candidate so far."""
+
+    ranked: Ranked
+    pool: Sequence[CredentialFacts]
+    tried: set[UUID] = field(default_factory=set)
+    is_out: bool = False
+    may_repeat: bool = False  # its last failure may pass
+    asked_wait_s: float | None = None
+
+
+class Tries:
+    """One request's tries. `next` gives one, `failed` or `skip` says what became of it."""
+
+    def __init__(
+        self,
+        decision: RouteDecision,
+        pools: Mapping[UUID, Sequence[CredentialFacts]],
+        health: Health,
+        *,
+        tries_max: int,
+    ) -> None:
+        self._standings = [_Standing(each, pools[each.candidate.credential_id]) for each in decision.ranked]
+        self._moves_on_refusal = decision.moves_on_refusal
+        self._health = health
+        self._left = tries_max
+        self._repeats = 0
+        self._current: tuple[_Standing, CredentialFacts] | None = None
+
+    def next(self, now: float) -> Try | None:
+        """The next try; None when nothing is left. `now` is monotonic seconds."""
+        if self._left <= 0:
+            return None
+        for place, standing in enumerate(self._standings):
+            if standing.is_out:
+                continue
+            credential = self._health.choose(
+                standing.pool, standing.ranked.candidate.model, frozenset(standing.tried), now
+            )
+            if credential is not None:
+                return self._take(standing, credential, has_next=self._has_next(place, now))
+        return self._repeat(now)
+
+    def failed(self, error: UpstreamError) -> None:
+        """The try that `next` gave last was called, and failed so."""
+        standing, _ = self._present()
+        self._left -= 1
+        cause = CAUSES[error.kind]
+        standing.may_repeat = cause.may_repeat
+        standing.asked_wait_s = error.retry_after_s if isinstance(error, UpstreamRefused) else None
+        match cause.move:
+            case Move.STOP:
+                self._left = 0
+            case Move.AS_POLICY_SAYS:
+                standing.is_out = True
+                self._left = self._left if self._moves_on_refusal else 0
+            case Move.LONGER:
+                self._drop_shorter(standing)
+            case Move.NEXT:
+                pass
+
+    def skip(self, *, whole_candidate: bool) -> None:
+        """The try that `next` gave last was not called: no budget for its bound, or another call probes."""
+        standing, credential = self._present()
+        standing.tried.add(credential.credential_id)
+        standing.is_out = standing.is_out or whole_candidate
+
+    def soonest_s(self, now: float) -> float:
+        """Seconds until some candidate may be called again, to tell the caller when nothing could be called."""
+        waits = [
+            self._health.wait_s(credential.credential_id, standing.ranked.candidate.model, now)
+            for standing in self._standings
+            for credential in standing.pool
+        ]
+        return min(waits, default=0.0)
+
+    def _take(self, standing: _Standing, credential: CredentialFacts, *, has_next: bool, wait_s: float = 0.0) -> Try:
+        standing.tried.add(credential.credential_id)
+        self._current = (standing, credential)
+        return Try(ranked=standing.ranked, credential=credential, wait_s=wait_s, has_next=has_next)
+
+    def _has_next(self, place: int, now: float) -> bool:
+        if self._left <= 1:
+            return False
+        return any(
+            not standing.is_out
+            and self._health.choose(standing.pool, standing.ranked.candidate.model, frozenset(standing.tried), now)
+            for standing in self._standings[place + 1 :]
+        )
+
+    def _repeat(self, now: float) -> Try | None:
+        """Try again, after a pause, what may pass: the best candidate whose wait is short enough."""
+        self._repeats += 1
+        pause_s = min(REPEAT_PAUSE_S_MAX, REPEAT_PAUSE_S * 2 ** (self._repeats - 1)) * random.uniform(0.5, 1.0)  # noqa: S311
+        for standing in self._standings:
+            if standing.is_out or not standing.may_repeat:
+                continue
+            model = standing.ranked.candidate.model
+            waits = {each.credential_id: self._health.wait_s(each.credential_id, model, now) for each in standing.pool}
+            credential = min(standing.pool, key=lambda each: waits[each.credential_id])
+            wait_s = max(pause_s, waits[credential.credential_id], standing.asked_wait_s or 0.0)
+            if wait_s > REPEAT_WAIT_S_MAX or not self._health.take_repeat(credential.credential_id, model):
+                continue
+            return self._take(standing, credential, has_next=False, wait_s=wait_s)
+        return None
+
+    def _drop_shorter(self, failed: _Standing) -> None:
+        """Keep only candidates that may hold what the failed one could not."""
+        held = _context_tokens(failed.ranked)
+        failed.is_out = True
+        for standing in self._standings:
+            holds = _context_tokens(standing.ranked)
+            if held is not None and holds is not None and holds <= held:
+                standing.is_out = True
+
+    def _present(self) -> tuple[_Standing, CredentialFacts]:
+        assert self._current is not None, "next() gives a try before anything is said of it"
+        return self._current
+
+
+def _context_tokens(ranked: Ranked) -> int | None:
+    price = ranked.candidate.price
+    return price.context_tokens if price else None
