@@ -12,8 +12,9 @@ from app.providers.dialects import (
     RequestBody,
     StreamReader,
     interpreter_between,
+    read_facts,
 )
-from app.providers.dialects.openai import ChatBody, decode_chat, read_facts
+from app.providers.dialects.openai import ChatBody, decode_chat
 from app.providers.dialects.values import usd
 from app.providers.errors import (
     AddressNotAllowed,

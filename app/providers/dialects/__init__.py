@@ -2,7 +2,7 @@
 
 from app.providers.dialects.conversation import Encoded
 from app.providers.dialects.shape import Dialect, Interpreter, RequestBody
-from app.providers.dialects.table import DIALECTS, interpreter_between
+from app.providers.dialects.table import DIALECTS, interpreter_between, read_facts
 from app.providers.dialects.values import Answer, Cost, StreamReader
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "RequestBody",
     "StreamReader",
     "interpreter_between",
+    "read_facts",
 ]

@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+import msgspec
+
 from app.providers.dialects import openai
-from app.providers.dialects.shape import Dialect, Interpreter
+from app.providers.dialects.shape import Dialect, Interpreter, RequestBody
 from app.providers.dialects.translation import Native
 from app.providers.vendors import DialectName
 from app.routing.candidate import Feature
+from app.routing.decision import RequestFacts
 
 DIALECTS: Final[Mapping[DialectName, Dialect]] = MappingProxyType(
     {
@@ -28,6 +31,7 @@ DIALECTS: Final[Mapping[DialectName, Dialect]] = MappingProxyType(
                     Feature.DOCUMENTS,
                 }
             ),
+            facts_of=openai.facts_of,
             encode_request=openai.encode_request,
             decode_answer=openai.decode_answer,
             decode_error=openai.decode_error,
@@ -41,6 +45,27 @@ DIALECTS: Final[Mapping[DialectName, Dialect]] = MappingProxyType(
 def interpreter_between(caller: DialectName, provider: DialectName) -> Interpreter:
     """The functions that stand between a caller's dialect and a provider's."""
     return _INTERPRETERS[caller, provider]
+
+
+def read_facts(
+    body: RequestBody,
+    *,
+    tags: tuple[str, ...] = (),
+    metadata: Mapping[str, str] | None = None,
+    policy_name: str | None = None,
+    cost_nano_usd_max: int | None = None,
+    no_fallback: bool = False,
+) -> RequestFacts:
+    """Read what routing needs off a request in any dialect; `metadata` from the header is laid over the body's."""
+    facts = DIALECTS[body.dialect].facts_of(body)
+    return msgspec.structs.replace(
+        facts,
+        tags=tags,
+        metadata={**facts.metadata, **(metadata or {})},
+        policy_name=policy_name,
+        cost_nano_usd_max=cost_nano_usd_max,
+        no_fallback=no_fallback,
+    )
 
 
 _INTERPRETERS: Final[Mapping[tuple[DialectName, DialectName], Interpreter]] = {

@@ -2,7 +2,7 @@
 
 from app.providers.dialects.openai.answer import decode_answer, decode_error, with_cost
 from app.providers.dialects.openai.body import ChatBody, decode_chat, encode_request
-from app.providers.dialects.openai.bound import input_tokens_bound, read_facts
+from app.providers.dialects.openai.bound import facts_of, input_tokens_bound
 from app.providers.dialects.openai.stream import OpenAIStreamReader
 
 __all__ = [
@@ -12,7 +12,7 @@ __all__ = [
     "decode_chat",
     "decode_error",
     "encode_request",
+    "facts_of",
     "input_tokens_bound",
-    "read_facts",
     "with_cost",
 ]

@@ -9,14 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.providers import decode_chat, read_facts
-from app.providers.dialects.openai import input_tokens_bound
-from app.providers.dialects.openai.bound import (
+from app.providers.dialects.bounds import (
+    CLAUDE_IMAGE_TOKENS_MAX,
     IMAGE_TOKENS_MAX,
     INSTRUCTION_HEAD_CHARS,
     INSTRUCTION_TAIL_CHARS,
     PARTED_BYTES_MAX,
-    _nfkc_bytes_max,
+    nfkc_bytes_max,
 )
+from app.providers.dialects.openai import input_tokens_bound
 from tests.unit.app.providers.hostile_texts import HOSTILE
 
 
@@ -60,7 +61,7 @@ def test_no_letter_grows_more_when_parted_from_its_marks_than_the_bound_allows()
 
 @given(text=st.text(st.sampled_from("aé\u0323\u0315\u0300\u0344\u0345ᾂΐﾞが각ǆ\ufdfa"), max_size=12))
 def test_marks_in_any_order_stay_below_the_bound(text: str) -> None:
-    assert _nfkc_bytes_max(text) >= len(unicodedata.normalize("NFKC", text).encode())
+    assert nfkc_bytes_max(text) >= len(unicodedata.normalize("NFKC", text).encode())
 
 
 def test_a_long_run_of_marks_is_counted_without_putting_it_in_order() -> None:
@@ -103,6 +104,17 @@ def test_an_image_of_low_detail_counts_less() -> None:
     high, _ = input_tokens_bound(decode_chat(parts(image("https://x.test/a.png"))))
     low, _ = input_tokens_bound(decode_chat(parts(image("https://x.test/a.png", "low"))))
     assert low < high
+
+
+def test_a_detail_that_another_dialect_does_not_know_does_not_lower_the_bound_beneath_it() -> None:
+    raw = parts(image("data:image/png;base64,AAAA", "low"))
+    assert input_tokens_bound(decode_chat(raw))[0] >= CLAUDE_IMAGE_TOKENS_MAX
+
+
+def test_an_images_bytes_are_not_taken_for_text_beside_tools() -> None:
+    fields = json.loads(parts(image("data:image/png;base64," + "A" * 400_000)))
+    raw = json.dumps({**fields, "tools": [{"type": "function", "function": {"name": "f"}}]}).encode()
+    assert read_facts(decode_chat(raw)).input_tokens_estimate < 2_000
 
 
 def test_an_image_given_as_a_bare_address_counts() -> None:
