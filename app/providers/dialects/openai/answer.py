@@ -154,22 +154,36 @@ def with_cost(raw: bytes, usage: Usage, cost: Cost) -> bytes:
     counts = _counts_of(fields.get("usage", NULL)) or encode_usage(usage)
     # A vendor's own `cost` is what it charges, not what this caller is billed.
     counts.pop("cost", None)
-    if cost.billed_nano_usd is not None:
-        counts["cost"] = msgspec.Raw(usd(cost.billed_nano_usd))
-    if cost.saved_nano_usd is not None:
-        counts["saved"] = msgspec.Raw(usd(cost.saved_nano_usd))
-    fields["usage"] = msgspec.Raw(msgspec.json.encode(counts))
+    fields["usage"] = msgspec.Raw(msgspec.json.encode(counts | _amounts(cost)))
     return msgspec.json.encode(fields)
 
 
+def usage_with_cost(usage: Usage, cost: Cost) -> dict[str, msgspec.Raw]:
+    """Write a `usage` object of our own, with the amounts."""
+    return encode_usage(usage) | _amounts(cost)
+
+
 def encode_usage(usage: Usage) -> dict[str, msgspec.Raw]:
-    """Write our counts in OpenAI's names."""
+    """Write our counts in OpenAI's names; parts only where there are any."""
+    total = usage.input_tokens + usage.output_tokens
     counts = {
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.input_tokens + usage.output_tokens,
+        "prompt_tokens": msgspec.Raw(b"%d" % usage.input_tokens),
+        "completion_tokens": msgspec.Raw(b"%d" % usage.output_tokens),
+        "total_tokens": msgspec.Raw(b"%d" % total),
     }
-    return {name: msgspec.Raw(b"%d" % count) for name, count in counts.items()}
+    if usage.cache_read_input_tokens or usage.cache_creation_input_tokens:
+        counts["prompt_tokens_details"] = msgspec.Raw(
+            b'{"cached_tokens":%d,"cache_write_tokens":%d}'
+            % (usage.cache_read_input_tokens, usage.cache_creation_input_tokens)
+        )
+    if usage.reasoning_output_tokens:
+        counts["completion_tokens_details"] = msgspec.Raw(b'{"reasoning_tokens":%d}' % usage.reasoning_output_tokens)
+    return counts
+
+
+def _amounts(cost: Cost) -> dict[str, msgspec.Raw]:
+    amounts = {"cost": cost.billed_nano_usd, "saved": cost.saved_nano_usd}
+    return {name: msgspec.Raw(usd(nano_usd)) for name, nano_usd in amounts.items() if nano_usd is not None}
 
 
 def _counts_of(usage: msgspec.Raw) -> dict[str, msgspec.Raw] | None:

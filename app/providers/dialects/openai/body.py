@@ -179,7 +179,7 @@ def _decode(raw: bytes) -> _Fields:
         names = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
         msgspec.json.decode(names.get("stream_options", _ABSENT), type=dict[str, msgspec.Raw] | None)
     except msgspec.ValidationError as error:
-        _raise_invalid(error)
+        raise_invalid(error)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         reason = "it is empty" if not raw else str(error) if isinstance(error, msgspec.DecodeError) else "not UTF-8"
         raise BodyInvalid(None, f"The body is not valid JSON: {reason}.") from None
@@ -188,7 +188,8 @@ def _decode(raw: bytes) -> _Fields:
     return fields
 
 
-def _raise_invalid(error: msgspec.ValidationError) -> NoReturn:
+def raise_invalid(error: msgspec.ValidationError) -> NoReturn:
+    """Say which field does not hold. Raises BodyInvalid."""
     # msgspec's messages name types and a path, never a value: "Expected `str`, got `int` - at `$.messages[0].role`".
     reason, _, path = str(error).partition(" - at `$")
     param = path.rstrip("`").removeprefix(".") or None
