@@ -10,8 +10,8 @@ from typing import Final
 import msgspec
 
 from app.providers.dialects import openai
-from app.providers.dialects.shape import Dialect, Interpreter, RequestBody
-from app.providers.dialects.translation import Native
+from app.providers.dialects.shape import CommonForm, Dialect, Interpreter, RequestBody
+from app.providers.dialects.translation import Native, Translation
 from app.providers.vendors import DialectName
 from app.routing.candidate import Feature
 from app.routing.decision import RequestFacts
@@ -37,6 +37,14 @@ DIALECTS: Final[Mapping[DialectName, Dialect]] = MappingProxyType(
             decode_error=openai.decode_error,
             read_stream=openai.OpenAIStreamReader,
             with_cost=openai.with_cost,
+            common=CommonForm(
+                read_conversation=openai.read_conversation,
+                write_conversation=openai.write_conversation,
+                read_completion=openai.read_completion,
+                write_completion=openai.write_completion,
+                read_deltas=openai.OpenAIDeltaReader,
+                write_deltas=openai.OpenAIDeltaWriter,
+            ),
         )
     }
 )
@@ -69,8 +77,7 @@ def read_facts(
 
 
 _INTERPRETERS: Final[Mapping[tuple[DialectName, DialectName], Interpreter]] = {
-    (caller.name, provider.name): Native(provider)
+    (caller.name, provider.name): Native(provider) if caller is provider else Translation(caller, provider)
     for caller in DIALECTS.values()
     for provider in DIALECTS.values()
-    if caller is provider
 }
