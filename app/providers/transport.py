@@ -1,55 +1,30 @@
-"""The only provider I/O: one outbound client on aiohttp, pinned to checked addresses.
+"""The only provider I/O: one outbound HTTP/1.1 client, pinned to checked addresses.
 
 Called by each attempt. Invariants: a tenant's call never reaches an address that the rules of
-`addresses` refuse, whatever the name resolves to and whenever; no redirect is followed; no proxy is
-taken from the environment; every wait and every size has a limit.
+`addresses` refuse, whatever the name resolves to and whenever; no request is sent twice; no redirect
+is followed; no proxy is taken from the environment; every wait and every size has a limit.
 """
 
 import asyncio
-import socket
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from functools import lru_cache
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
-import aiohttp
 import msgspec
-from aiohttp.abc import AbstractResolver, ResolveResult
-from yarl import URL
 
-from app.providers.addresses import (
-    AllowList,
-    Lookup,
-    Target,
-    check_connection,
-    check_target,
-    look_up,
-    read_target,
-    resolve_allowed,
-)
-from app.providers.errors import (
-    AnswerMalformed,
-    AnswerTooLarge,
-    ConnectFailed,
-    ConnectionLost,
-    StreamCut,
-    TimeoutPhase,
-    UpstreamTimeout,
-)
+from app.providers.addresses import AllowList, Lookup, check_target, look_up, read_target
+from app.providers.connection import EARLY_S, Connection
+from app.providers.connection_pool import ConnectionPool
+from app.providers.connector import Connector, Route
+from app.providers.errors import AnswerTooLarge, StreamCut, TimeoutPhase, UpstreamTimeout
+from app.providers.request_head import head_start, write_head
 from billing import CredentialOwner
 
-CONNECTIONS_MAX: Final = 1_000
-CONNECTIONS_PER_HOST_MAX: Final = 500
-# Shorter than what servers keep open, because a POST on a closed connection cannot be sent again safely.
-KEEP_ALIVE_S: Final = 4.0
-RESOLVED_FOR_S: Final = 10
 ANSWER_BYTES_MAX: Final = 32 * 1024 * 1024
 STREAM_BYTES_MAX: Final = 128 * 1024 * 1024
-HEADER_BYTES_MAX: Final = 8 * 1024
-HEADERS_MAX: Final = 128
-# How much of a stream is read ahead of a slow caller before the provider is made to wait.
-STREAM_BUFFER_BYTES: Final = 64 * 1024
-_HEADERS_KEPT: Final = frozenset({"content-type", "retry-after", "retry-after-ms", "x-request-id", "x-sandbox"})
+_DESTINATIONS_MAX: Final = 4_096
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,14 +47,17 @@ class UpstreamCall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Transport:
-    """A pool of connections for the process; use as an async context manager, or `close` it."""
+    """The connections of the process; use as an async context manager, or `close` it."""
 
-    def __init__(self, allow: AllowList | None = None, *, lookup: Lookup = look_up) -> None:
+    def __init__(
+        self, allow: AllowList | None = None, *, lookup: Lookup = look_up, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """`tls` is for a certificate authority of one's own; the system's are trusted by default."""
         self._allow = allow or AllowList()
         self._lookup = lookup
-        # Two pools, so that no tenant's call can ride on a connection that was made without a check.
-        self._checked: aiohttp.ClientSession | None = None
-        self._trusted: aiohttp.ClientSession | None = None
+        self._tls = tls
+        self._opened: ConnectionPool | None = None
+        self._destination_of = lru_cache(_DESTINATIONS_MAX)(self._read_destination)
 
     async def __aenter__(self) -> Self:
         return self
@@ -91,198 +69,174 @@ class Transport:
 
     async def close(self) -> None:
         """Close every connection."""
-        for session in (self._checked, self._trusted):
-            if session is not None:
-                await session.close()
-        self._checked = self._trusted = None
+        pool, self._opened = self._opened, None
+        if pool is not None:
+            await pool.close()
 
     async def send(self, call: UpstreamCall) -> "UpstreamResponse":
         """Send one call; return when the headers are there. The caller reads or closes the response.
 
         Raises AddressNotAllowed, ConnectFailed, ConnectionLost, UpstreamTimeout or AnswerMalformed.
         """
-        target = read_target(call.url)
+        destination = self._destination_of(call.url, call.credential_owner)
+        route = destination.route
+        head = write_head(destination.head_start, call.headers, len(call.body))
         deadline = _Deadline(call.timeouts)
-        session = self._session_for(target, call.credential_owner)
-        request = session.post(
-            URL(call.url, encoded=True),
-            data=call.body,
-            headers=call.headers,
-            allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(connect=min(call.timeouts.connect_s, deadline.left_s())),
-        )
+        pool = self._opened
+        if pool is None:
+            pool = self._opened = ConnectionPool(Connector(self._allow, self._lookup, self._tls))
+        connection = pool.take(route)
+        if connection is None:
+            connection = await _acquire(pool, destination, deadline)
         try:
-            response = await deadline.first_byte(request)
-        except (aiohttp.ConnectionTimeoutError, aiohttp.ServerTimeoutError):
-            raise UpstreamTimeout("connect", call.timeouts.connect_s) from None
-        except aiohttp.ClientConnectorError as error:
-            raise ConnectFailed(f"No connection to {target.host}: {_reason(error)}.") from None
-        except aiohttp.ClientResponseError:
-            raise AnswerMalformed("The provider's response is not well-formed HTTP.") from None
-        except ValueError:
-            # A line end in a header, say; the error would repeat the header's value, which is the key.
-            raise ConnectFailed("The call cannot be written as HTTP; check the credential's address and key.") from None
-        except (aiohttp.ClientError, OSError):
-            raise ConnectionLost("The provider closed the connection before it answered.") from None
-        return UpstreamResponse(response, deadline)
+            if not await connection.exchange(head, call.body, deadline.first_byte_at):
+                raise deadline.passed("first_byte")
+        except BaseException:
+            pool.release(connection, route)
+            raise
+        return UpstreamResponse(pool, connection, route, deadline)
 
-    def _session_for(self, target: Target, owner: CredentialOwner) -> aiohttp.ClientSession:
-        if owner == "platform" or self._allow.has_host(target.host, target.port):
-            if self._trusted is None:
-                self._trusted = _session(_connector())
-            return self._trusted
-        check_target(target, self._allow)
-        if self._checked is None:
-            self._checked = _session(
-                _connector(resolver=_CheckedResolver(self._allow, self._lookup), socket_factory=self._checked_socket)
-            )
-        return self._checked
-
-    def _checked_socket(self, address: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socket:
-        family, kind, protocol, _, sockaddr = address
-        check_connection(str(sockaddr[0]), int(str(sockaddr[1])), self._allow)
-        return socket.socket(family, kind, protocol)
+    def _read_destination(self, url: str, owner: CredentialOwner) -> "_Destination":
+        target = read_target(url)
+        is_checked = owner != "platform" and not self._allow.has_host(target.host, target.port)
+        if is_checked:
+            check_target(target, self._allow)
+        # The kind is a part of the route, so that no tenant's call rides on a connection made without a check.
+        route = Route(is_checked, target.is_https, target.host, target.port)
+        # What a platform's credential leads to is not a tenant's to learn.
+        label = target.host if owner == "tenant" else "the provider"
+        return _Destination(route, head_start(url, target), label)
 
 
 class UpstreamResponse:
     """A provider's answer whose headers have come. Read it whole or by chunks, and close it."""
 
-    def __init__(self, response: aiohttp.ClientResponse, deadline: "_Deadline") -> None:
-        self._response = response
+    __slots__ = ("_connection", "_deadline", "_has_first_byte", "_is_read", "_pool", "_route", "headers", "status")
+
+    def __init__(self, pool: ConnectionPool, connection: Connection, route: Route, deadline: "_Deadline") -> None:
+        self._pool = pool
+        self._connection: Connection | None = connection
+        self._route = route
         self._deadline = deadline
-        self.status: int = response.status
-        self.headers: Mapping[str, str] = {
-            name.lower(): value for name, value in response.headers.items() if name.lower() in _HEADERS_KEPT
-        }
+        self._has_first_byte = self._is_read = False
+        self.status: int = connection.response.status
+        self.headers: Mapping[str, str] = connection.response.headers
 
     async def read(self, *, bytes_max: int = ANSWER_BYTES_MAX) -> bytes:
-        """Read the whole body. Raises AnswerTooLarge, StreamCut or UpstreamTimeout, and closes then."""
-        return b"".join([chunk async for chunk in self.chunks(bytes_max=bytes_max)])
+        """Read the whole body. Raises like `chunks`, and closes then."""
+        pieces = []
+        size = 0
+        try:
+            while piece := await self._next():
+                size = _within(bytes_max, size + len(piece))
+                pieces.append(piece)
+        finally:
+            self.close()
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def chunks(self, *, bytes_max: int = STREAM_BYTES_MAX) -> AsyncIterator[bytes]:
         """Yield the body as it comes; the provider waits while the consumer does.
 
-        Closes the connection unless the body was read to its end. Raises AnswerTooLarge, StreamCut or UpstreamTimeout.
+        Closes the connection unless the body had come to its end. Raises AnswerTooLarge, AnswerMalformed,
+        StreamCut or UpstreamTimeout.
         """
         size = 0
         try:
-            while chunk := await self._next():
-                size += len(chunk)
-                if size > bytes_max:
-                    raise AnswerTooLarge(f"The provider's answer is larger than {bytes_max} bytes.")
-                yield chunk
+            while piece := await self._next():
+                size = _within(bytes_max, size + len(piece))
+                yield piece
         finally:
             self.close()
 
     def close(self) -> None:
-        """Give the connection back, or close its socket if the body was not read to its end. Idempotent."""
-        self._response.close()
+        """Give the connection back, or close its socket if the body had not come to its end. Idempotent."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._pool.release(connection, self._route)
 
     async def _next(self) -> bytes:
-        try:
-            return await self._deadline.next_byte(self._response.content)
-        except (aiohttp.ClientError, OSError):
-            raise StreamCut("The provider's answer broke off before its end.") from None
+        connection, deadline = self._connection, self._deadline
+        if connection is None:
+            return self._ended()
+        if deadline.is_over():
+            raise deadline.passed("total")
+        if not connection.has_news:
+            phase: TimeoutPhase = "idle" if self._has_first_byte else "first_byte"
+            due_at = deadline.idle_at() if self._has_first_byte else deadline.first_byte_at
+            while not connection.has_news:
+                if not await connection.wait(due_at):
+                    raise deadline.passed(phase)
+                # Closed meanwhile, the connection may be another call's by now.
+                if self._connection is not connection:
+                    return self._ended()
+        piece = connection.take()
+        self._has_first_byte = True
+        if connection.response.is_complete:
+            # Given back before the last piece is looked at: the next call need not wait for this reader.
+            self._is_read = True
+            self.close()
+        return piece
+
+    def _ended(self) -> bytes:
+        if not self._is_read:
+            raise StreamCut("The answer was closed before its end.")
+        return b""
+
+
+class _Destination(NamedTuple):
+    """Where a call goes, as far as its address decides it."""
+
+    route: Route
+    head_start: str
+    label: str
 
 
 class _Deadline:
-    """Clocks of one call: which limit holds for the wait that comes next."""
+    """Clocks of one call: until when each wait may last."""
+
+    __slots__ = ("_loop", "_started_at", "_timeouts", "_total_at", "first_byte_at")
 
     def __init__(self, timeouts: Timeouts) -> None:
+        self._loop = asyncio.get_running_loop()
         self._timeouts = timeouts
-        self._started = time.monotonic()
-        self._has_first_byte = False
+        self._started_at = self._loop.time()
+        self._total_at = self._started_at + timeouts.total_s
+        self.first_byte_at = self._started_at + min(timeouts.first_byte_s, timeouts.total_s)
 
-    def left_s(self) -> float:
-        return max(0.0, self._started + self._timeouts.total_s - time.monotonic())
+    def connect_at(self) -> float:
+        """Until when a connection may take to be there."""
+        return min(self._started_at + self._timeouts.connect_s, self.first_byte_at)
 
-    async def first_byte(self, request: Awaitable[aiohttp.ClientResponse]) -> aiohttp.ClientResponse:
-        phase, limit_s, wait_s = self._limit()
-        try:
-            async with asyncio.timeout(wait_s) as clock:
-                return await request
-        except TimeoutError:
-            if not clock.expired():
-                raise
-            raise UpstreamTimeout(phase, limit_s) from None
+    def idle_at(self) -> float:
+        """Until when the next byte must have come."""
+        return min(self._loop.time() + self._timeouts.idle_s, self._total_at)
 
-    async def next_byte(self, content: aiohttp.StreamReader) -> bytes:
-        phase, limit_s, wait_s = self._limit()
-        try:
-            async with asyncio.timeout(wait_s):
-                chunk = await content.readany()
-        except TimeoutError:
-            raise UpstreamTimeout(phase, limit_s) from None
-        self._has_first_byte = True
-        return chunk
+    def is_over(self) -> bool:
+        """Has the whole call lasted too long?"""
+        return self._loop.time() >= self._total_at
 
-    def _limit(self) -> tuple[TimeoutPhase, float, float]:
-        """The phase, its whole limit, and what is left of it."""
-        timeouts, left_s = self._timeouts, self.left_s()
-        phase: TimeoutPhase = "idle" if self._has_first_byte else "first_byte"
-        limit_s = wait_s = timeouts.idle_s
-        if not self._has_first_byte:
-            limit_s = timeouts.first_byte_s
-            wait_s = limit_s - (timeouts.total_s - left_s)
-        return ("total", timeouts.total_s, left_s) if left_s < wait_s else (phase, limit_s, max(0.0, wait_s))
+    def passed(self, phase: TimeoutPhase) -> UpstreamTimeout:
+        """The error of a wait that ended without its event: the limit that was the first to be reached."""
+        limits = self._timeouts
+        if self._loop.time() + EARLY_S >= self._total_at:
+            return UpstreamTimeout("total", limits.total_s)
+        if phase == "connect" and limits.connect_s <= limits.first_byte_s:
+            return UpstreamTimeout("connect", limits.connect_s)
+        if phase == "idle":
+            return UpstreamTimeout("idle", limits.idle_s)
+        return UpstreamTimeout("first_byte", limits.first_byte_s)
 
 
-class _CheckedResolver(AbstractResolver):
-    """Resolves a name once and gives its addresses only if every one is allowed."""
-
-    def __init__(self, allow: AllowList, lookup: Lookup) -> None:
-        self._allow = allow
-        self._lookup = lookup
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        addresses = await resolve_allowed(host, port, self._allow, lookup=self._lookup)
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=0,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for address in addresses
-        ]
-
-    async def close(self) -> None:
-        """Nothing to release."""
+async def _acquire(pool: ConnectionPool, destination: _Destination, deadline: _Deadline) -> Connection:
+    due_at = deadline.connect_at()
+    try:
+        async with asyncio.timeout_at(due_at):
+            return await pool.acquire(destination.route, label=destination.label, due_at=due_at)
+    except TimeoutError:
+        raise deadline.passed("connect") from None
 
 
-def _connector(
-    *, resolver: AbstractResolver | None = None, socket_factory: Callable[..., socket.socket] | None = None
-) -> aiohttp.TCPConnector:
-    return aiohttp.TCPConnector(
-        limit=CONNECTIONS_MAX,
-        limit_per_host=CONNECTIONS_PER_HOST_MAX,
-        keepalive_timeout=KEEP_ALIVE_S,
-        ttl_dns_cache=RESOLVED_FOR_S,
-        resolver=resolver,
-        socket_factory=socket_factory,
-    )
-
-
-def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-        # Compressed answers could unpack to any size and gain little here.
-        headers={"accept-encoding": "identity"},
-        skip_auto_headers=("user-agent", "accept"),
-        read_bufsize=STREAM_BUFFER_BYTES,
-        max_line_size=HEADER_BYTES_MAX,
-        max_field_size=HEADER_BYTES_MAX,
-        max_headers=HEADERS_MAX,
-    )
-
-
-def _reason(error: aiohttp.ClientConnectorError) -> str:
-    if isinstance(error, aiohttp.ClientSSLError):
-        return "its TLS certificate or protocol was not accepted"
-    return error.strerror or "it was refused"
+def _within(bytes_max: int, size: int) -> int:
+    if size > bytes_max:
+        raise AnswerTooLarge(f"The provider's answer is larger than {bytes_max} bytes.")
+    return size
