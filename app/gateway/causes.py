@@ -55,7 +55,8 @@ CAUSES: Final[Mapping[FailureKind, Cause]] = MappingProxyType(
         FailureKind.INVALID: Cause(move=Move.STOP),
         FailureKind.CONTENT_REFUSED: Cause(move=Move.AS_POLICY_SAYS),
         FailureKind.CONTEXT_EXCEEDED: Cause(move=Move.LONGER),
-        FailureKind.AUTH: Cause(rest=Rest.CREDENTIAL, rest_s=60.0, alerts=True),
+        # A key may be right and still not have this one model.
+        FailureKind.AUTH: Cause(rest=Rest.MODEL, rest_s=60.0, alerts=True),
         FailureKind.OUT_OF_CREDIT: Cause(rest=Rest.CREDENTIAL, rest_s=60.0, alerts=True),
         FailureKind.MODEL_NOT_FOUND: Cause(rest=Rest.MODEL, rest_s=60.0),
         FailureKind.RATE_LIMITED: Cause(may_repeat=True, rest=Rest.MODEL, rest_s=1.0),

@@ -146,10 +146,10 @@ def test_credentials_share_the_calls_by_weight() -> None:
     assert 0.85 < sum(one is pool[0] for one in chosen) / len(chosen) < 0.95
 
 
-def test_a_credential_that_was_refused_rests_for_every_model() -> None:
+def test_a_credential_without_credit_rests_for_every_model() -> None:
     health = Health()
     health.begin(UUID(int=1), "m1", 0.0)
-    health.end(UUID(int=1), "m1", 0.0, UpstreamRefused(FailureKind.AUTH, 401))
+    health.end(UUID(int=1), "m1", 0.0, UpstreamRefused(FailureKind.OUT_OF_CREDIT, 429))
     assert health.choose((credential(1),), "m2", frozenset(), 1.0) is None
     assert health.choose((credential(1),), "m2", frozenset(), 61.0) is not None
 
