@@ -26,8 +26,10 @@ class Feature(StrEnum):
     CUSTOM_TOOLS = "tools of type 'custom'"
     JSON_OBJECT = "JSON without a schema"
     DOCUMENTS = "documents"
+    DOCUMENT_URLS = "documents by address"
     FILES = "files by id"
     PROVIDER_BLOCKS = "blocks that one provider alone knows"
+    OPENAI_PARTS = "content parts that OpenAI's dialect alone knows"
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,6 +29,7 @@ DIALECTS: Final[Mapping[DialectName, Dialect]] = MappingProxyType(
                     Feature.CUSTOM_TOOLS,
                     Feature.JSON_OBJECT,
                     Feature.DOCUMENTS,
+                    Feature.OPENAI_PARTS,
                 }
             ),
             facts_of=openai.facts_of,

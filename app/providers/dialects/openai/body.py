@@ -21,6 +21,7 @@ METADATA_MAX: Final = 16
 _ROLES: Final = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 _OUTPUT_LIMIT_FIELDS: Final = ("max_completion_tokens", "max_tokens")
 _ABSENT: Final = msgspec.Raw(b"null")
+_OFF: Final = (_ABSENT, msgspec.Raw(b"false"))
 
 # Fields that change what a call costs in a way the price book does not know: (field, allowed values, what to do).
 _PRICE_CHANGING: Final[tuple[tuple[str, tuple[str, ...], str], ...]] = (
@@ -42,12 +43,19 @@ class ImageURL(msgspec.Struct, frozen=True):
     detail: str | None = None
 
 
+class FileRef(msgspec.Struct, frozen=True):
+    """A file by its id at the provider; one that brings its data has none."""
+
+    file_id: str | None = None
+
+
 class Part(msgspec.Struct, frozen=True):
     """One part of a message's content."""
 
     type: str
     text: str | None = None
     image_url: ImageURL | str | None = None  # some vendors take a bare address
+    file: FileRef | None = None
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -87,6 +95,7 @@ class _Fields(msgspec.Struct, frozen=True):
     functions: list[msgspec.Raw] | None = None
     response_format: _ResponseFormat | None = None
     prediction: msgspec.Raw = _ABSENT
+    logprobs: msgspec.Raw = _ABSENT
     metadata: dict[str, str] | None = None
     user: str | None = None
     service_tier: msgspec.Raw = _ABSENT
@@ -108,7 +117,10 @@ class ChatBody(msgspec.Struct, frozen=True, kw_only=True):
     choices: int
     output_tokens_wanted: int | None
     has_tools: bool
+    has_custom_tools: bool  # such as take free text instead of JSON
     wants_json_schema: bool
+    wants_json_object: bool  # JSON of no schema
+    wants_logprobs: bool
     has_prediction: bool
     metadata: Mapping[str, str]
     end_user: str | None
@@ -123,6 +135,7 @@ def decode_chat(raw: bytes) -> ChatBody:
     messages = _checked_messages(fields.messages)
     _check_price_fields(fields)
     choices = _within("n", fields.n, CHOICES_MAX)
+    answer_format = fields.response_format.type if fields.response_format is not None else "text"
     limits = [
         limit for name in _OUTPUT_LIMIT_FIELDS if (limit := _within(name, getattr(fields, name), OUTPUT_TOKENS_MAX))
     ]
@@ -140,7 +153,10 @@ def decode_chat(raw: bytes) -> ChatBody:
         # When both are given a vendor may heed either, so the larger one is what may be generated.
         output_tokens_wanted=max(limits, default=None),
         has_tools=bool(fields.tools or fields.functions),
-        wants_json_schema=fields.response_format is not None and fields.response_format.type == "json_schema",
+        has_custom_tools=any(tool.type == "custom" for tool in fields.tools or ()),
+        wants_json_schema=answer_format == "json_schema",
+        wants_json_object=answer_format == "json_object",
+        wants_logprobs=fields.logprobs not in _OFF,
         has_prediction=fields.prediction != _ABSENT,
         metadata=fields.metadata or {},
         end_user=fields.user,

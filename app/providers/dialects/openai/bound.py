@@ -19,6 +19,7 @@ from app.providers.dialects.bounds import (
     text_tokens_max,
 )
 from app.providers.dialects.openai.body import ChatBody, ImageURL, Message, Part
+from app.providers.dialects.openai.features import features_of
 from app.routing.decision import RequestFacts
 
 
@@ -37,6 +38,7 @@ def facts_of(body: ChatBody) -> RequestFacts:
         has_tools=body.has_tools,
         has_images=any(part.type == "image_url" for part in _parts(body)),
         wants_json_schema=body.wants_json_schema,
+        features=features_of(body),
         is_streamed=body.is_streamed,
         is_unbounded=is_unbounded,
         metadata=dict(body.metadata),
