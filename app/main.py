@@ -137,10 +137,11 @@ def create_app(gateway: Gateway) -> Litestar:
         finally:
             await gateway.stop()
 
-    surface = OpenAISurface(gateway.pipeline, gateway.database, body_bytes_max=gateway.options.body_bytes_max)
+    body_bytes_max = gateway.options.body_bytes_max
+    openai = OpenAISurface(gateway.pipeline, gateway.database, body_bytes_max=body_bytes_max)
     return Litestar(
         route_handlers=[
-            *surface.routes(),
+            *openai.routes(),
             *management_routes(_management_services(gateway)),
             *console_routes(ConsoleServices(database=gateway.database, is_https=gateway.options.is_https)),
             *probe_routes(gateway.database),

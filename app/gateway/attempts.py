@@ -21,6 +21,7 @@ from app.gateway.health import Health
 from app.gateway.tenant_view import TenantView
 from app.gateway.tries import Tries, Try
 from app.providers import (
+    DIALECTS,
     Answer,
     Interpreter,
     StreamReader,
@@ -38,7 +39,7 @@ from app.providers import (
 )
 from app.routing import RouteDecision
 from billing import BudgetContended, BudgetUsedUp, Meter, Outcome, Reservation, Usage
-from tenants import Snapshot
+from tenants import CredentialFacts, Snapshot
 
 BYTES_PER_TOKEN_ESTIMATE: Final = 4
 MS_PER_S: Final = 1000
@@ -175,30 +176,75 @@ class Attempts:
         exchange.served_by = attempt.ranked.candidate
         return opened
 
-    async def _send(self, exchange: Exchange, attempt: Attempt, this_try: Try) -> Opened:
-        request, credential = exchange.request, this_try.credential
+    async def count_tokens(self, exchange: Exchange, decision: RouteDecision, view: TenantView) -> int | None:
+        """The first candidate's own count of the input, where it speaks the caller's dialect and can count; else None.
+
+        It is free and asked once; whatever fails, the gateway's own estimate has to do.
+        """
+        request = exchange.request
         assert request is not None
-        candidate = attempt.ranked.candidate
-        vendor = vendor_of(candidate.provider_name)
+        ranked = decision.ranked[0]
+        dialect = DIALECTS[vendor_of(ranked.candidate.provider_name).dialect]
+        pool = view.pools[ranked.candidate.credential_id]
+        credential = self._health.choose(pool, ranked.candidate.model, frozenset(), monotonic())
+        if dialect.name != request.body.dialect or dialect.token_count is None or credential is None:
+            return None
+        attempt = _attempt(exchange, Try(ranked=ranked, credential=credential))
+        interpreter = interpreter_between(request.body.dialect, dialect.name)
+        try:
+            call = await self._upstream_call(exchange, attempt, credential, interpreter, path=dialect.token_count.path)
+            response = await self._transport.send(call)
+            try:
+                body = await response.read()
+                if response.status != 200:
+                    raise interpreter.decode_error(response.status, body)
+                count = dialect.token_count.decode(body)
+            finally:
+                response.close()
+        except UpstreamError as error:
+            _keep(exchange, attempt, error)
+            return None
+        exchange.attempts.append(attempt.end(Outcome.OK, http_status=200))
+        exchange.served_by = ranked.candidate
+        return count
+
+    async def _send(self, exchange: Exchange, attempt: Attempt, this_try: Try) -> Opened:
+        request = exchange.request
+        assert request is not None
+        vendor = vendor_of(attempt.ranked.candidate.provider_name)
         interpreter = interpreter_between(request.body.dialect, vendor.dialect)
-        encoded = interpreter.encode_request(
-            request.body, model=candidate.model, output_tokens_limit=attempt.ranked.output_tokens_limit, vendor=vendor
-        )
-        secret = await self._snapshot.secret(credential.tenant_id, credential.credential_id)
-        headers = request_headers(vendor, secret, attempt_id=attempt.attempt_id, request_id=exchange.call.request_id)
-        call = UpstreamCall(
-            url=endpoint_url(vendor, credential.base_url, interpreter.path),
-            headers={**headers, **dict(encoded.headers)} if encoded.headers else headers,
-            body=encoded.body,
-            credential_owner=candidate.credential_owner,
-            timeouts=self._limits.timeouts(exchange.call.received_at),
-        )
-        exchange.dropped_params = encoded.dropped
+        call = await self._upstream_call(exchange, attempt, this_try.credential, interpreter, path=interpreter.path)
         sent = monotonic()
         try:
             return await self._exchange(exchange, attempt, call, interpreter, _patience_s(exchange, this_try))
         finally:
             exchange.upstream_ms += (monotonic() - sent) * MS_PER_S
+
+    async def _upstream_call(
+        self,
+        exchange: Exchange,
+        attempt: Attempt,
+        credential: CredentialFacts,
+        interpreter: Interpreter,
+        *,
+        path: str,
+    ) -> UpstreamCall:
+        request, candidate = exchange.request, attempt.ranked.candidate
+        assert request is not None
+        vendor = vendor_of(candidate.provider_name)
+        encoded = interpreter.encode_request(
+            request.body, model=candidate.model, output_tokens_limit=attempt.ranked.output_tokens_limit, vendor=vendor
+        )
+        exchange.dropped_params = encoded.dropped
+        secret = await self._snapshot.secret(credential.tenant_id, credential.credential_id)
+        headers = request_headers(vendor, secret, attempt_id=attempt.attempt_id, request_id=exchange.call.request_id)
+        return UpstreamCall(
+            url=endpoint_url(vendor, credential.base_url, path),
+            headers={**headers, **dict(encoded.headers)} if encoded.headers else headers,
+            body=encoded.body,
+            credential_owner=candidate.credential_owner,
+            timeouts=self._limits.timeouts(exchange.call.received_at),
+        )
 
     async def _exchange(
         self,

@@ -6,6 +6,7 @@ Admit once, reserve per attempt, settle once. Invariant: from the moment a calle
 ends its request, exactly one record of it is settled.
 """
 
+from types import TracebackType
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -15,7 +16,7 @@ from app.gateway.attempts import Attempts, Opened
 from app.gateway.call import Call, Refused, Reply
 from app.gateway.errors import KeyMissing
 from app.gateway.exchange import Exchange
-from app.gateway.reply import decision_headers, stream_reply, whole_reply
+from app.gateway.reply import count_reply, decision_headers, stream_reply, whole_reply
 from app.gateway.settlement import Settlement
 from app.gateway.tenant_view import TenantView, TenantViews
 from app.routing import Exclusion, NoCandidateLeft, OverBudget, RouteDecision, classify, decide
@@ -43,19 +44,29 @@ class Pipeline:
         """
         principal = await self.authenticate(call.presented_key, Scope.MODELS_CALL)  # 1
         exchange = Exchange(call=call, principal=principal)
-        try:
+        with _Recorded(exchange, self._settlement):
             view = await self._views.of(principal.tenant_id)
             await self._admit(exchange, view)  # 2
             exchange.request = await call.read()
             decision = await self._route(exchange, view)  # 3, 4
             opened = await self._attempts.open(exchange, decision, view)  # 5
-        except BaseException as error:
-            row = row_of(error)
-            self._settlement.begin(exchange.record(row.outcome, row.status, error))
-            if not isinstance(error, Exception):
-                raise
-            raise Refused(error, decision_headers(exchange)) from error
         return await self._respond(exchange, opened)  # 6, 7
+
+    async def count_tokens(self, call: Call) -> Reply:
+        """How many input tokens a call has: counted by the model that would answer it, else estimated here.
+
+        It is routed as a call is, since it carries the same content, and recorded at no cost. Raises as `answer`.
+        """
+        principal = await self.authenticate(call.presented_key, Scope.MODELS_CALL)
+        exchange = Exchange(call=call, principal=principal)
+        with _Recorded(exchange, self._settlement):
+            view = await self._views.of(principal.tenant_id)
+            await self._admit(exchange, view)
+            exchange.request = await call.read()
+            decision = await self._route(exchange, view)
+            counted = await self._attempts.count_tokens(exchange, decision, view)
+        await self._settlement.settle(exchange.record(Outcome.OK, 200))
+        return count_reply(exchange, counted)
 
     async def explain(self, call: Call) -> RouteDecision:
         """The decision that `answer` would take now, also one that leaves no candidate.
@@ -155,3 +166,22 @@ class Pipeline:
             return await stream_reply(exchange, opened.stream, self._settlement)
         await self._settlement.settle(exchange.record(Outcome.OK, 200))
         return whole_reply(exchange, opened)
+
+
+class _Recorded:
+    """Settles a known caller's request that ends by an error, and gives the error the headers of its reply."""
+
+    def __init__(self, exchange: Exchange, settlement: Settlement) -> None:
+        self._exchange = exchange
+        self._settlement = settlement
+
+    def __enter__(self) -> None:
+        """Nothing to open."""
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is None:
+            return
+        row = row_of(error)
+        self._settlement.begin(self._exchange.record(row.outcome, row.status, error))
+        if isinstance(error, Exception):
+            raise Refused(error, decision_headers(self._exchange)) from error

@@ -31,6 +31,16 @@ def whole_reply(exchange: Exchange, opened: Opened) -> Reply:
     return Reply(status=200, headers=headers, body=body)
 
 
+def count_reply(exchange: Exchange, counted: int | None) -> Reply:
+    """The reply to a question for a number of tokens; None: the provider did not count, and a header says so."""
+    assert exchange.request is not None
+    count = exchange.request.facts.input_tokens_estimate if counted is None else counted
+    headers = [JSON, NOT_STORED, *decision_headers(exchange)]
+    if counted is None:
+        headers.append((b"x-signalbox-estimated", b"true"))
+    return Reply(status=200, headers=headers, body=b'{"input_tokens":%d}' % count)
+
+
 async def stream_reply(exchange: Exchange, stream: OpenStream, settlement: Settlement) -> Reply:
     """The reply to a request whose stream has begun. Its cost stands in the last chunk."""
     headers = [EVENT_STREAM, NOT_STORED, *decision_headers(exchange)]

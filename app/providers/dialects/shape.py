@@ -162,6 +162,19 @@ class CommonForm(msgspec.Struct, frozen=True, kw_only=True):
     write_deltas: OpenDeltaWriter
 
 
+class DecodeCount(Protocol):
+    """Read how many input tokens a provider counted. Raises AnswerMalformed."""
+
+    def __call__(self, raw: bytes) -> int: ...
+
+
+class TokenCount(msgspec.Struct, frozen=True, kw_only=True):
+    """A dialect's free way to ask how many tokens a request has; `path` as in `Dialect`."""
+
+    path: str
+    decode: DecodeCount
+
+
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """One provider language; `path` is joined to a vendor's base address."""
 
@@ -175,6 +188,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     read_stream: ReadStream
     with_cost: WithCost
     common: CommonForm | None = None
+    token_count: TokenCount | None = None
 
 
 class Interpreter(Protocol):
