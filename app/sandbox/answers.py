@@ -10,7 +10,7 @@ import json
 import operator
 import re
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -30,9 +30,13 @@ _FILLER: Final = re.findall(
     "beyond that while its tokens price and speed are counted exactly as a real model would count them",
 )
 QUOTED_WORDS: Final = 8
+THINKING_WORDS: Final = 10
 # Above this, half of a prompt counts as found in the cache, in the steps that vendors bill by.
 CACHE_THRESHOLD_TOKENS: Final = 1_024
 CACHE_STEP_TOKENS: Final = 128
+
+
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
 
 class Tool(msgspec.Struct, frozen=True):
@@ -55,11 +59,12 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     parallel_tool_calls: bool = True
     json_schema: Schema | None = None
     output_tokens_max: int | None = None
+    thinking_tokens_max: int = 0
     stop: tuple[str, ...] = ()
 
 
 class ToolCall(msgspec.Struct, frozen=True):
-    """A call with its arguments as JSON, in pieces as they are streamed."""
+    """A call with its arguments as JSON, in pieces as they are streamed; each wire has its own prefix of ids."""
 
     call_id: str
     name: str
@@ -67,36 +72,31 @@ class ToolCall(msgspec.Struct, frozen=True):
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """One answer: text in pieces, or tool calls."""
+    """One answer: perhaps thinking, then text in pieces or tool calls. Finish reasons are in OpenAI's words."""
 
+    thinking: tuple[str, ...] = ()
     pieces: tuple[str, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
-    finish_reason: str = "stop"
+    finish_reason: FinishReason = "stop"
+    stop_sequence: str | None = None  # the caller's text that ended it
 
     def output_tokens(self) -> int:
         """Every generated piece is a token."""
-        return len(self.pieces) + sum(len(call.pieces) + 1 for call in self.tool_calls)
+        return len(self.thinking) + len(self.pieces) + sum(len(call.pieces) + 1 for call in self.tool_calls)
+
+
+REFUSED: Final = Choice(finish_reason="content_filter")
 
 
 def answer(model: SandboxModel, prompt: Prompt, *, choice: int = 0) -> Choice:
     """Answer one choice of a request."""
     seed = _seed(model.name, *prompt.texts, str(choice))
     limit = min(prompt.output_tokens_max or model.output_tokens_max, model.output_tokens_max)
-    if called := _tools_called(prompt):
-        calls = tuple(_call(tool, prompt, f"{seed}{number}") for number, tool in enumerate(called))
-        made = Choice(tool_calls=calls, finish_reason="tool_calls")
-        # A cut call would be no JSON; then the model speaks no word at all.
-        return made if made.output_tokens() <= limit else Choice(finish_reason="length")
-    if prompt.json_schema is not None:
-        words = _WORD.findall(prompt.instruction)[:20]
-        text = json.dumps(instance_of(prompt.json_schema, seed=seed, words=words), ensure_ascii=False)
-    else:
-        text = _text(model, prompt, seed)
-    for mark in prompt.stop:
-        text = text.split(mark)[0] if mark else text
-    made_pieces = tokens.pieces(text)
-    is_cut = len(made_pieces) > limit
-    return Choice(pieces=tuple(made_pieces[:limit]), finish_reason="length" if is_cut else "stop")
+    thinking = _thinking(model, prompt, seed)[: min(limit, prompt.thinking_tokens_max)]
+    if len(thinking) == limit:
+        return Choice(thinking=thinking, finish_reason="length")
+    said = _said(model, prompt, seed, limit - len(thinking))
+    return msgspec.structs.replace(said, thinking=thinking) if thinking else said
 
 
 def cached_tokens(input_tokens: int) -> int:
@@ -109,6 +109,24 @@ def cached_tokens(input_tokens: int) -> int:
 def call_id(*parts: str) -> str:
     """A repeatable id out of a request's parts."""
     return _seed(*parts)[:24]
+
+
+def _said(model: SandboxModel, prompt: Prompt, seed: str, limit: int) -> Choice:
+    if called := _tools_called(prompt):
+        calls = tuple(_call(tool, prompt, f"{seed}{number}") for number, tool in enumerate(called))
+        made = Choice(tool_calls=calls, finish_reason="tool_calls")
+        # A cut call would be no JSON; then the model speaks no word at all.
+        return made if made.output_tokens() <= limit else Choice(finish_reason="length")
+    if prompt.json_schema is not None:
+        words = _WORD.findall(prompt.instruction)[:20]
+        text = json.dumps(instance_of(prompt.json_schema, seed=seed, words=words), ensure_ascii=False)
+    else:
+        text = _text(model, prompt, seed)
+    place, mark = min(((text.find(mark), mark) for mark in prompt.stop if mark and mark in text), default=(None, None))
+    made_pieces = tuple(tokens.pieces(text[:place]))
+    if len(made_pieces) > limit:
+        return Choice(pieces=made_pieces[:limit], finish_reason="length")
+    return Choice(pieces=made_pieces, stop_sequence=mark)
 
 
 def _text(model: SandboxModel, prompt: Prompt, seed: str) -> str:
@@ -124,6 +142,14 @@ def _text(model: SandboxModel, prompt: Prompt, seed: str) -> str:
     offset = int(seed[2:4], 16)
     filler = " ".join(_FILLER[(offset + number) % len(_FILLER)] for number in range(words))
     return f"{head} On “{quoted}”: {filler}."
+
+
+def _thinking(model: SandboxModel, prompt: Prompt, seed: str) -> tuple[str, ...]:
+    if not prompt.thinking_tokens_max:
+        return ()
+    offset = int(seed[4:6], 16)
+    words = " ".join(_FILLER[(offset + number) % len(_FILLER)] for number in range(THINKING_WORDS))
+    return tuple(tokens.pieces(f"[simulated thinking of {model.name}] {words}."))
 
 
 def _tools_called(prompt: Prompt) -> tuple[Tool, ...]:
@@ -152,7 +178,7 @@ def _call(tool: Tool, prompt: Prompt, seed: str) -> ToolCall:
     words = [word for word in _WORD.findall(prompt.instruction) if word[0].isupper()] or ["simulated"]
     arguments: Any = instance_of({"type": "object", **tool.parameters}, seed=seed, words=words)
     text = json.dumps(arguments, ensure_ascii=False)
-    return ToolCall(f"call_{call_id(seed, tool.name)}", tool.name, tuple(tokens.pieces(text)))
+    return ToolCall(call_id(seed, tool.name), tool.name, tuple(tokens.pieces(text)))
 
 
 def _seed(*parts: str) -> str:

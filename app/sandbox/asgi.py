@@ -2,25 +2,30 @@
 
 Invariant: every answer says that it is simulated, and every call ends with one entry in the log.
 
-    POST /v1/chat/completions   OpenAI's chat, whole and streamed
-    GET  /v1/models             the simulated models
-    GET  /sandbox/calls         the log; `?after=SEQUENCE`; DELETE forgets
-    POST /sandbox/faults        add a rule to the fault plan; GET lists, DELETE clears
-    GET  /livez                 no key needed
+    POST /v1/chat/completions       OpenAI's chat, whole and streamed
+    POST /v1/messages               Anthropic's, whole and streamed
+    POST /v1/messages/count_tokens  what a request would count; no call of the log
+    GET  /v1/models                 the simulated models
+    GET  /sandbox/calls             the log; `?after=SEQUENCE`; DELETE forgets
+    POST /sandbox/faults            add a rule to the fault plan; GET lists, DELETE clears
+    GET  /livez                     no key needed
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs
 
 import msgspec
 
+from app.sandbox.anthropic_wire import ANTHROPIC_WIRE, count_tokens
 from app.sandbox.calls import CallLog
 from app.sandbox.chat import ChatCall
+from app.sandbox.errors import RequestRefused
 from app.sandbox.exchange import Exchange
-from app.sandbox.faults import FaultPlan, FaultRule
-from app.sandbox.openai_wire import encode_error, encode_models
+from app.sandbox.faults import FaultKind, FaultPlan, FaultRule
+from app.sandbox.openai_wire import OPENAI_WIRE, encode_models
+from app.sandbox.wire import Refusal, Wire
 
 BODY_BYTES_MAX: Final = 32 * 1024 * 1024
 
@@ -30,11 +35,18 @@ Send = Callable[[Any], Awaitable[None]]
 
 
 class SandboxApp:
-    """One simulated provider. `api_key` None takes any key; `time_scale` 0 answers at once."""
+    """The simulated providers. `api_key` None takes any key; `time_scale` 0 answers at once."""
 
-    def __init__(self, *, api_key: str | None = None, state: Path | None = None, time_scale: float = 1.0) -> None:
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        state: Path | None = None,
+        time_scale: float = 1.0,
+        faults: Iterable[FaultRule] = (),
+    ) -> None:
         self.calls = CallLog(state)
-        self.faults = FaultPlan()
+        self.faults = FaultPlan(faults)
         self.time_scale = time_scale
         self._api_key = api_key
 
@@ -43,18 +55,22 @@ class SandboxApp:
             return
         exchange = Exchange(scope, receive, send)
         path = scope["path"].rstrip("/")
+        wire = _wire_of(path)
         if path == "/livez":
             await exchange.respond(200, b'{"status":"ok"}')
-        elif not self._is_key_right(exchange.header("authorization")):
-            await exchange.respond(401, msgspec.json.encode(_WRONG_KEY))
+        elif not self._is_key_right(exchange, wire):
+            await _refuse(exchange, wire, FaultKind.UNAUTHORIZED, _WRONG_KEY)
         else:
             await self._route(exchange, scope["method"], path, scope.get("query_string", b""))
 
     async def _route(self, exchange: Exchange, method: str, path: str, query: bytes) -> None:
+        wire = _wire_of(path)
         match method, path:
-            case "POST", "/v1/chat/completions":
+            case "POST", "/v1/chat/completions" | "/v1/messages":
                 body = await exchange.body(BODY_BYTES_MAX)
-                await ChatCall(self.calls, self.faults, exchange, time_scale=self.time_scale).serve(body)
+                await ChatCall(self.calls, self.faults, exchange, wire, time_scale=self.time_scale).serve(body)
+            case "POST", "/v1/messages/count_tokens":
+                await _count_tokens(exchange, await exchange.body(BODY_BYTES_MAX))
             case "GET", "/v1/models":
                 await exchange.respond(200, encode_models())
             case "GET", "/sandbox/calls":
@@ -72,25 +88,46 @@ class SandboxApp:
                 self.faults.clear()
                 await exchange.respond(204, b"")
             case _:
-                error = encode_error(f"No such address: {method} {path}", "invalid_request_error", "not_found")
-                await exchange.respond(404, msgspec.json.encode(error))
+                await _refuse(exchange, wire, FaultKind.NOT_FOUND, f"No such address: {method} {path}")
 
     async def _add_fault(self, exchange: Exchange, body: bytes) -> None:
         try:
             rule = msgspec.json.decode(body, type=FaultRule)
         except msgspec.MsgspecError as error:
-            await exchange.respond(400, msgspec.json.encode(encode_error(str(error), "invalid_request_error")))
+            await _refuse(exchange, OPENAI_WIRE, FaultKind.BAD_REQUEST, str(error))
             return
         self.faults.add(rule)
         await exchange.respond(201, msgspec.json.encode(rule))
 
-    def _is_key_right(self, header: str | None) -> bool:
-        scheme, _, key = (header or "").partition(" ")
-        return scheme.lower() == "bearer" and bool(key) and self._api_key in (None, key)
+    def _is_key_right(self, exchange: Exchange, wire: Wire) -> bool:
+        header = next((found for name in wire.key_headers if (found := exchange.header(name))), "")
+        key = header if header == exchange.header("x-api-key") else _bearer(header)
+        return bool(key) and self._api_key in (None, key)
 
 
-_WRONG_KEY: Final = encode_error(
-    "Incorrect API key provided to the sandbox. Send any bearer key, or the one it was started with.",
-    "invalid_request_error",
-    "invalid_api_key",
-)
+def _wire_of(path: str) -> Wire:
+    return ANTHROPIC_WIRE if path.startswith("/v1/messages") else OPENAI_WIRE
+
+
+def _bearer(header: str) -> str:
+    scheme, _, key = header.partition(" ")
+    return key if scheme.lower() == "bearer" else ""
+
+
+async def _count_tokens(exchange: Exchange, body: bytes) -> None:
+    try:
+        counted = count_tokens(body, exchange.headers)
+    except RequestRefused as refused:
+        await _refuse(exchange, ANTHROPIC_WIRE, FaultKind.BAD_REQUEST, str(refused))
+        return
+    await exchange.respond(200, counted)
+
+
+async def _refuse(exchange: Exchange, wire: Wire, kind: FaultKind, message: str) -> None:
+    """Refuse what never became a call."""
+    row = wire.refusals[kind]
+    refusal = Refusal(row.status, row.kind, message, row.code)
+    await exchange.respond(row.status, wire.encode_error(refusal, "req_none"))
+
+
+_WRONG_KEY: Final = "Incorrect API key provided to the sandbox. Send any key, or the one it was started with."

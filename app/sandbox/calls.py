@@ -1,7 +1,7 @@
 """The sandbox's own account of every call it served: the truth that metering is compared with.
 
 Kept in memory (the newest) and, with a state folder, one JSON line per call. Invariant: one entry per
-call that had a body, whatever became of it, written before the last byte of its answer.
+call that asked for an answer, whatever became of it, written before the last byte of that answer.
 """
 
 from collections import deque
@@ -34,6 +34,7 @@ class CallEntry(msgspec.Struct, kw_only=True):
     call_id: str
     attempt_id: str | None
     request_id: str | None
+    provider_name: str
     model: str
     is_streamed: bool
     started_at: datetime
@@ -44,6 +45,7 @@ class CallEntry(msgspec.Struct, kw_only=True):
     cached_tokens: int = 0
     output_tokens: int = 0
     generated_tokens: int = 0
+    reasoning_tokens: int = 0
     cost_nano_usd: int = 0
     is_fully_delivered: bool = False
 
@@ -53,6 +55,7 @@ class CallEntry(msgspec.Struct, kw_only=True):
             input_tokens=self.input_tokens,
             output_tokens=self.output_tokens,
             cache_read_input_tokens=self.cached_tokens,
+            reasoning_output_tokens=self.reasoning_tokens,
         )
 
 

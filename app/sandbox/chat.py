@@ -1,17 +1,16 @@
-"""Serve one chat call: find its fault, answer whole or as a stream, and write its entry in the log.
+"""Serve one chat call over any wire: find its fault, answer whole or as a stream, and write its entry in the log.
 
 Called by the application per request. Invariant: an entry is written when the call ends, however it ends.
 """
 
-import json
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from app.sandbox.answers import Choice, Prompt, answer, cached_tokens, call_id
+from app.sandbox.answers import REFUSED, answer, cached_tokens, call_id
 from app.sandbox.calls import CallEntry, CallLog, CallOutcome
-from app.sandbox.errors import CallerGone, ConnectionDropped
+from app.sandbox.errors import CallerGone, ConnectionDropped, RequestRefused
 from app.sandbox.exchange import Exchange
 from app.sandbox.faults import (
     DELAY_MS_DEFAULT,
@@ -23,15 +22,7 @@ from app.sandbox.faults import (
     split_model,
 )
 from app.sandbox.models import SANDBOX_MODELS, SandboxModel
-from app.sandbox.openai_wire import (
-    ChatRequest,
-    encode_answer,
-    encode_chunks,
-    encode_error,
-    encode_event,
-    encode_usage_chunk,
-    read_prompt,
-)
+from app.sandbox.wire import Answered, Asked, Event, Refusal, Wire
 from billing import Usage
 
 HANG_S_MAX: Final = 600.0
@@ -39,34 +30,22 @@ HANG_S_MAX: Final = 600.0
 PAUSE_S_MIN: Final = 0.004
 # So that a caller who left is noticed also in a stream that never waits.
 EVENTS_WITHOUT_PAUSE_MAX: Final = 8
-CHOICES_MAX: Final = 128
 WRONG_USAGE_FACTOR: Final = 1_000
-
-# kind: (status, error type, code, message)
-_REFUSALS: Final[dict[FaultKind, tuple[int, str, str | None, str]]] = {
-    FaultKind.BAD_REQUEST: (400, "invalid_request_error", "invalid_value", "Simulated invalid request."),
-    FaultKind.UNAUTHORIZED: (401, "invalid_request_error", "invalid_api_key", "Simulated wrong key."),
-    FaultKind.CONTEXT: (400, "invalid_request_error", "context_length_exceeded", "Simulated context overflow."),
-    FaultKind.CONTENT: (400, "invalid_request_error", "content_policy_violation", "Simulated content refusal."),
-    FaultKind.RATE_LIMITED: (429, "requests", "rate_limit_exceeded", "Simulated rate limit."),
-    FaultKind.OUT_OF_CREDIT: (429, "insufficient_quota", "insufficient_quota", "Simulated empty account."),
-    FaultKind.SERVER: (500, "server_error", None, "Simulated server error."),
-    FaultKind.OVERLOADED: (503, "server_error", "overloaded", "Simulated overload."),
-}
-_ERROR_EVENT: Final = encode_event(encode_error("Simulated error in a stream.", "server_error", "overloaded"))
-_BROKEN_EVENT: Final = b'data: {"id": "chatcmpl-\n\ndata: [DONE]\n\n'
+RETRY_AFTER_S_DEFAULT: Final = 1
+STREAM_ERROR: Final = "Simulated error in a stream."
+_RETRIABLE: Final = (FaultKind.RATE_LIMITED, FaultKind.OVERLOADED)
 _HALF_WAY: Final = (FaultKind.CUT, FaultKind.STALL, FaultKind.LATE_ERROR_EVENT, FaultKind.MALFORMED)
 _STREAM_HEADERS: Final = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
-RETRY_AFTER_S_DEFAULT: Final = 1
 
 
 class ChatCall:
-    """One call of `/v1/chat/completions`."""
+    """One call that asks a model for an answer."""
 
-    def __init__(self, calls: CallLog, faults: FaultPlan, exchange: Exchange, *, time_scale: float) -> None:
+    def __init__(self, calls: CallLog, faults: FaultPlan, exchange: Exchange, wire: Wire, *, time_scale: float) -> None:
         self._calls = calls
         self._faults = faults
         self._exchange = exchange
+        self._wire = wire
         self._time_scale = time_scale
         self._is_logged = False
         self._entry = CallEntry(
@@ -74,10 +53,13 @@ class ChatCall:
             call_id="",
             attempt_id=exchange.header("x-signalbox-attempt-id"),
             request_id=exchange.header("x-signalbox-request-id"),
+            provider_name=wire.provider_name,
             model="",
             is_streamed=False,
             started_at=datetime.now(UTC),
         )
+        self._request_id = f"req_{call_id(str(self._entry.sequence), str(self._entry.started_at))}"
+        self._headers = {wire.request_id_header: self._request_id}
 
     async def serve(self, body: bytes) -> None:
         """Answer, and log what became of it."""
@@ -95,34 +77,36 @@ class ChatCall:
     async def _serve(self, body: bytes) -> None:
         entry = self._entry
         try:
-            request = msgspec.json.decode(body, type=ChatRequest)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            await self._refuse(400, encode_error(f"Invalid body: {error}", "invalid_request_error"))
+            asked = self._wire.read(body, self._exchange.headers)
+        except RequestRefused as refused:
+            await self._refuse(self._refusal(FaultKind.BAD_REQUEST, str(refused), param=refused.param))
             return
-        entry.model, fault = split_model(request.model)
-        entry.is_streamed = request.stream
+        entry.model, fault = split_model(asked.request_model)
+        entry.is_streamed = asked.is_streamed
         model = SANDBOX_MODELS.get(entry.model)
-        if model is None or not 1 <= (request.n or 1) <= CHOICES_MAX:
-            await self._refuse(*_unusable(request, model))
+        if model is None:
+            known = ", ".join(SANDBOX_MODELS)
+            message = f"The model '{asked.request_model[:64]}' does not exist in the sandbox. It has: {known}."
+            await self._refuse(self._refusal(FaultKind.NOT_FOUND, message))
             return
-        fault = fault or self._fault_of(request)
+        fault = fault or self._fault_of(asked)
         entry.fault = fault.kind.value if fault else None
-        prompt = read_prompt(request)
-        if prompt.input_tokens > model.context_tokens:
+        if asked.prompt.input_tokens > model.context_tokens:
             fault = Fault(FaultKind.CONTEXT)
-        entry.call_id = "chatcmpl-" + call_id(*prompt.texts, model.name, str(entry.sequence))
-        if not await self._fails_before_content(fault):
-            await self._answer(model, prompt, request, fault)
+        entry.call_id = self._wire.call_id_prefix + call_id(*asked.prompt.texts, model.name, str(entry.sequence))
+        if not await self._fails_before_content(model, asked, fault):
+            await self._answer(model, asked, fault)
 
-    def _fault_of(self, request: ChatRequest) -> Fault | None:
+    def _fault_of(self, asked: Asked) -> Fault | None:
+        names = {"provider_name": self._wire.provider_name, "model": self._entry.model}
         return (
             fault_in_word(self._exchange.header("x-sandbox-fault"))
-            or fault_in_word((request.metadata or {}).get("sandbox_fault"))
-            or fault_in_text(reversed(request.texts()), self._entry.model)
-            or self._faults.next_fault(self._entry.model)
+            or fault_in_word(asked.fault_word)
+            or fault_in_text(reversed(asked.prompt.texts), **names)
+            or self._faults.next_fault(**names)
         )
 
-    async def _fails_before_content(self, fault: Fault | None) -> bool:
+    async def _fails_before_content(self, model: SandboxModel, asked: Asked, fault: Fault | None) -> bool:
         """Play the faults that leave no answer; True if one did."""
         if fault is None:
             return False
@@ -132,38 +116,55 @@ class ChatCall:
                 return True
             case FaultKind.DELAY:
                 await self._exchange.wait((fault.value or DELAY_MS_DEFAULT) / 1000)
-        if fault.kind not in _REFUSALS:
+        refusal = self._wire.refusals.get(fault.kind)
+        if refusal is None:
             return False
-        status, kind, code, message = _REFUSALS[fault.kind]
+        message = refusal.message.format(
+            input_tokens=max(asked.prompt.input_tokens, model.context_tokens + 1), context_tokens=model.context_tokens
+        )
         headers = {}
-        if fault.kind in (FaultKind.RATE_LIMITED, FaultKind.OVERLOADED):
+        if fault.kind in _RETRIABLE:
             headers["retry-after"] = str(RETRY_AFTER_S_DEFAULT if fault.value is None else fault.value)
-        await self._refuse(status, encode_error(message, kind, code), headers)
+        await self._refuse(msgspec.structs.replace(refusal, message=message), headers)
         return True
 
-    async def _refuse(self, status: int, error: dict[str, Any], headers: dict[str, str] | None = None) -> None:
-        self._entry.http_status, self._entry.generated_tokens = status, 0
+    def _refusal(self, kind: FaultKind, message: str, *, param: str | None = None) -> Refusal:
+        refusal = self._wire.refusals[kind]
+        return msgspec.structs.replace(refusal, message=message, param=param or refusal.param)
+
+    async def _refuse(self, refusal: Refusal, headers: dict[str, str] | None = None) -> None:
+        self._entry.http_status, self._entry.generated_tokens = refusal.status, 0
         self._log_whole(CallOutcome.REFUSED)
-        await self._exchange.respond(status, msgspec.json.encode(error), headers)
+        body = self._wire.encode_error(refusal, self._request_id)
+        await self._exchange.respond(refusal.status, body, self._headers | (headers or {}))
 
-    async def _answer(self, model: SandboxModel, prompt: Prompt, request: ChatRequest, fault: Fault | None) -> None:
-        choices = [answer(model, prompt, choice=number) for number in range(request.n or 1)]
-        usage = self._account(prompt, sum(choice.output_tokens() for choice in choices), fault)
+    async def _answer(self, model: SandboxModel, asked: Asked, fault: Fault | None) -> None:
         kind = fault.kind if fault else None
-        if not request.stream:
-            await self._answer_whole(model, choices, None if kind is FaultKind.NO_USAGE else usage, fault)
-            return
-        events = encode_chunks(self._entry.call_id, model.name, choices, has_usage_field=request.wants_usage)
-        has_usage = request.wants_usage and kind is not FaultKind.NO_USAGE
-        last = (encode_usage_chunk(self._entry.call_id, model.name, usage) if has_usage else b"") + b"data: [DONE]\n\n"
-        await self._stream(model, events, last, fault)
+        choices = tuple(
+            # A wire without a word for this refusal answers with it.
+            REFUSED if kind is FaultKind.CONTENT else answer(model, asked.prompt, choice=number)
+            for number in range(asked.choice_count)
+        )
+        self._entry.reasoning_tokens = sum(len(choice.thinking) for choice in choices)
+        usage = self._account(asked, sum(choice.output_tokens() for choice in choices), fault)
+        answered = Answered(
+            call_id=self._entry.call_id,
+            model=model.name,
+            asked=asked,
+            choices=choices,
+            usage=None if kind is FaultKind.NO_USAGE else usage,
+        )
+        if asked.is_streamed:
+            await self._stream(model, answered, fault)
+        else:
+            await self._answer_whole(model, answered, fault)
 
-    def _account(self, prompt: Prompt, output_tokens: int, fault: Fault | None) -> Usage:
+    def _account(self, asked: Asked, output_tokens: int, fault: Fault | None) -> Usage:
         """Write into the entry what the answer will count when it is whole."""
         factor = WRONG_USAGE_FACTOR if fault and fault.kind is FaultKind.WRONG_USAGE else 1
-        entry = self._entry
-        entry.input_tokens, entry.output_tokens = prompt.input_tokens * factor, output_tokens * factor
-        entry.cached_tokens = cached_tokens(prompt.input_tokens)
+        entry, input_tokens = self._entry, asked.prompt.input_tokens
+        entry.input_tokens, entry.output_tokens = input_tokens * factor, output_tokens * factor
+        entry.cached_tokens = cached_tokens(input_tokens)
         return entry.usage()
 
     def _log_whole(self, outcome: CallOutcome) -> None:
@@ -184,25 +185,24 @@ class ChatCall:
         entry.outcome = outcome
         if outcome is not CallOutcome.ANSWERED:
             entry.output_tokens = entry.generated_tokens
-        if entry.generated_tokens > 0:
+            entry.reasoning_tokens = min(entry.reasoning_tokens, entry.generated_tokens)
+        if outcome is CallOutcome.ANSWERED or entry.generated_tokens > 0:
             entry.cost_nano_usd = SANDBOX_MODELS[entry.model].cost_nano_usd(entry.usage())
         self._calls.write(entry)
 
-    async def _answer_whole(
-        self, model: SandboxModel, choices: list[Choice], usage: Usage | None, fault: Fault | None
-    ) -> None:
+    async def _answer_whole(self, model: SandboxModel, answered: Answered, fault: Fault | None) -> None:
         entry, kind = self._entry, fault.kind if fault else None
-        entry.generated_tokens = sum(choice.output_tokens() for choice in choices)
-        slow_s = self._slow_s(fault)
+        entry.generated_tokens = sum(choice.output_tokens() for choice in answered.choices)
         tokens_s = entry.generated_tokens / model.tokens_per_s
-        await self._exchange.wait(slow_s + (model.first_token_ms / 1000 + tokens_s) * self._time_scale)
+        await self._exchange.wait(_slow_s(fault) + (model.first_token_ms / 1000 + tokens_s) * self._time_scale)
         if kind in (FaultKind.ERROR_EVENT, FaultKind.LATE_ERROR_EVENT):
-            await self._refuse(500, encode_error("Simulated server error.", "server_error"))
+            await self._refuse(self._wire.refusals[FaultKind.SERVER])
             return
-        body = encode_answer(entry.call_id, model.name, choices, usage)
+        body = self._wire.encode_answer(answered)
         entry.http_status = 200
         if kind in (FaultKind.CUT, FaultKind.STALL):
-            await self._exchange.start(200, {"content-type": "application/json", "content-length": str(len(body))})
+            headers = {"content-type": "application/json", "content-length": str(len(body)), **self._headers}
+            await self._exchange.start(200, headers)
             await self._exchange.write(body[: len(body) // 2])
             if kind is FaultKind.STALL:
                 await self._exchange.wait(HANG_S_MAX)
@@ -210,17 +210,18 @@ class ChatCall:
         if kind is FaultKind.MALFORMED:
             body = body[: len(body) // 2]
         self._log_whole(CallOutcome.FAILED if kind is FaultKind.MALFORMED else CallOutcome.ANSWERED)
-        await self._exchange.respond(200, body)
+        await self._exchange.respond(200, body, self._headers)
 
-    async def _stream(
-        self, model: SandboxModel, events: list[tuple[bytes, int]], last: bytes, fault: Fault | None
-    ) -> None:
+    async def _stream(self, model: SandboxModel, answered: Answered, fault: Fault | None) -> None:
         kind = fault.kind if fault else None
         self._entry.http_status = 200
-        await self._exchange.start(200, _STREAM_HEADERS)
-        await self._exchange.wait(self._slow_s(fault) + model.first_token_ms / 1000 * self._time_scale)
+        await self._exchange.start(200, _STREAM_HEADERS | self._headers)
+        if opening := self._wire.encode_opening(answered):
+            await self._exchange.write(opening)
+        await self._exchange.wait(_slow_s(fault) + model.first_token_ms / 1000 * self._time_scale)
         if kind is not FaultKind.ERROR_EVENT:
-            await self._write_events(model, events[: max(2, len(events) // 2)] if kind in _HALF_WAY else events)
+            events = self._wire.encode_events(answered)
+            await self._write_events(model, _first_half(events) if kind in _HALF_WAY else events)
         match kind:
             case FaultKind.CUT:
                 raise ConnectionDropped
@@ -228,15 +229,16 @@ class ChatCall:
                 await self._exchange.wait(HANG_S_MAX)
                 return
             case FaultKind.ERROR_EVENT | FaultKind.LATE_ERROR_EVENT:
-                outcome, end = CallOutcome.FAILED, _ERROR_EVENT
+                error = self._refusal(FaultKind.OVERLOADED, STREAM_ERROR)
+                outcome, end = CallOutcome.FAILED, self._wire.encode_error_event(error, self._request_id)
             case FaultKind.MALFORMED:
-                outcome, end = CallOutcome.FAILED, _BROKEN_EVENT
+                outcome, end = CallOutcome.FAILED, self._wire.broken_event
             case _:
-                outcome, end = CallOutcome.ANSWERED, last
+                outcome, end = CallOutcome.ANSWERED, self._wire.encode_ending(answered)
         self._log_whole(outcome)
         await self._exchange.write(end, is_last=True)
 
-    async def _write_events(self, model: SandboxModel, events: list[tuple[bytes, int]]) -> None:
+    async def _write_events(self, model: SandboxModel, events: list[Event]) -> None:
         owed_s = 0.0
         for number, (event, tokens) in enumerate(events):
             owed_s += tokens / model.tokens_per_s * self._time_scale
@@ -246,15 +248,18 @@ class ChatCall:
             await self._exchange.write(event)
             self._entry.generated_tokens += tokens
 
-    def _slow_s(self, fault: Fault | None) -> float:
-        if fault is None or fault.kind is not FaultKind.SLOW:
-            return 0.0
-        return (fault.value or DELAY_MS_DEFAULT) / 1000
+
+def _slow_s(fault: Fault | None) -> float:
+    if fault is None or fault.kind is not FaultKind.SLOW:
+        return 0.0
+    return (fault.value or DELAY_MS_DEFAULT) / 1000
 
 
-def _unusable(request: ChatRequest, model: SandboxModel | None) -> tuple[int, dict[str, Any]]:
-    if model is None:
-        known = ", ".join(SANDBOX_MODELS)
-        message = f"The model {json.dumps(request.model[:64])} does not exist in the sandbox. It has: {known}."
-        return 404, encode_error(message, "invalid_request_error", "model_not_found", "model")
-    return 400, encode_error(f"'n' must be between 1 and {CHOICES_MAX}.", "invalid_request_error", param="n")
+def _first_half(events: list[Event]) -> list[Event]:
+    """The events that bring the first half of the tokens, and one token at least."""
+    total, sent = sum(tokens for _, tokens in events), 0
+    for number, (_, tokens) in enumerate(events, 1):
+        sent += tokens
+        if sent * 2 >= max(total, 1):
+            return events[:number]
+    return events

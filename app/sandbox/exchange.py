@@ -17,14 +17,16 @@ class Exchange:
     def __init__(
         self, scope: Mapping[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
     ) -> None:
-        self._headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        self.headers: Mapping[str, str] = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
         self._receive = receive
         self._send = send
         self._gone: asyncio.Task[None] | None = None
 
     def header(self, name: str) -> str | None:
         """A request header by its lower-case name."""
-        return self._headers.get(name)
+        return self.headers.get(name)
 
     async def body(self, bytes_max: int) -> bytes:
         """Read the whole body; what is beyond the limit is dropped."""

@@ -1,35 +1,40 @@
 """Faults on demand: asked for by the prompt, the request, or a plan that the operator of a test sets.
 
-The gateway forwards no header of a caller, so a prompt may hold `[[fault:429]]`, and
-`[[fault:hang@swift-mini]]` to hit one model only. Invariant: a plan with a seed gives the same faults in
-the same order of calls.
+The gateway forwards no header of a caller, so a prompt may hold `[[fault:429]]`, and to hit some candidates
+only `[[fault:hang@swift-mini]]`, `…@sandbox-anthropic` or `…@sandbox-anthropic/swift-mini`. Invariant: a plan
+with a seed gives the same faults in the same order of calls.
 """
 
 import random
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 DELAY_MS_DEFAULT: Final = 200
 DELAY_MS_MAX: Final = 600_000
-_IN_PROMPT: Final = re.compile(r"\[\[fault:([a-z0-9_]+)(?:=(\d{1,6}))?(?:@([\w.-]+))?\]\]")
+_IN_PROMPT: Final = re.compile(r"\[\[fault:([a-z0-9_]+)(?:=(\d{1,6}))?(?:@([\w./-]+))?\]\]")
 _IN_MODEL: Final = re.compile(r"(.+)\+([a-z0-9_]+)(?:=(\d{1,6}))?")
 
 
 class FaultKind(StrEnum):
-    """What can go wrong. The first group ends a call before any content."""
+    """What can go wrong. The first group ends a call before any content; each wire plays it in its own words."""
 
     BAD_REQUEST = "400"
     UNAUTHORIZED = "401"
+    FORBIDDEN = "403"
+    NOT_FOUND = "404"
+    REQUEST_TIMEOUT = "408"
     CONTEXT = "context"  # 400, context length exceeded
-    CONTENT = "content"  # 400, content policy
+    CONTENT = "content"  # content policy; OpenAI: 400, Anthropic: an answer that is a refusal
     RATE_LIMITED = "429"
-    OUT_OF_CREDIT = "quota"  # 429, insufficient quota
+    OUT_OF_CREDIT = "quota"  # OpenAI: 429 insufficient_quota, Anthropic: 402 billing_error
     SERVER = "500"
-    OVERLOADED = "503"
+    OVERLOADED = "503"  # Anthropic: 529
+    GATEWAY_TIMEOUT = "504"
     HANG = "hang"  # no byte is ever sent
 
     DELAY = "delay"  # the whole answer comes late
@@ -53,48 +58,76 @@ class Fault(msgspec.Struct, frozen=True):
     value: int | None = None
 
 
-class FaultRule(msgspec.Struct, kw_only=True):
-    """A part of the plan. Its kinds are taken in turn; `count` None never runs out."""
+class FaultRule(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A part of the plan. Its kinds are taken in turn; `count` None never runs out.
 
-    kinds: list[FaultKind]
+    Of each `every` calls that it is meant for, the first `burst` fail, each with the `probability`.
+    """
+
+    kinds: Annotated[list[FaultKind], msgspec.Meta(min_length=1)]
+    provider_name: Literal["sandbox", "sandbox-anthropic"] | None = None
     model: str | None = None
-    value: int | None = None
-    count: int | None = None
-    probability: float = 1.0
+    value: Annotated[int, msgspec.Meta(ge=0, le=DELAY_MS_MAX)] | None = None
+    count: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    every: Annotated[int, msgspec.Meta(ge=1)] = 1
+    burst: Annotated[int, msgspec.Meta(ge=1)] = 1
+    probability: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
     seed: int = 0
 
 
 class FaultPlan:
-    """The rules set by a test or over the admin address; the first rule that fires decides."""
+    """The rules set by a test, a file or over the admin address; the first rule that fires decides."""
 
-    def __init__(self) -> None:
-        self._rules: list[tuple[FaultRule, random.Random]] = []
-        self._fired: list[int] = []
+    def __init__(self, rules: Iterable[FaultRule] = ()) -> None:
+        self._running: list[_Running] = []
+        for rule in rules:
+            self.add(rule)
 
     def add(self, rule: FaultRule) -> None:
         """Add a rule behind the others."""
-        self._rules.append((rule, random.Random(rule.seed)))  # noqa: S311 - repeatable, not secret
-        self._fired.append(0)
+        self._running.append(_Running(rule, random.Random(rule.seed)))  # noqa: S311 - repeatable, not secret
 
     def clear(self) -> None:
         """Take every rule away."""
-        self._rules.clear()
-        self._fired.clear()
+        self._running.clear()
 
     def rules(self) -> tuple[FaultRule, ...]:
         """The rules as they were added."""
-        return tuple(rule for rule, _ in self._rules)
+        return tuple(running.rule for running in self._running)
 
-    def next_fault(self, model: str) -> Fault | None:
+    def next_fault(self, *, provider_name: str, model: str) -> Fault | None:
         """Decide for the next call of a model; counts and dice move on."""
-        for index, (rule, dice) in enumerate(self._rules):
-            fired = self._fired[index]
-            if rule.model not in (None, model) or (rule.count is not None and fired >= rule.count):
-                continue
-            if dice.random() < rule.probability:
-                self._fired[index] += 1
-                return Fault(rule.kinds[fired % len(rule.kinds)], rule.value)
+        for running in self._running:
+            if fault := running.next_fault(provider_name, model):
+                return fault
         return None
+
+
+@dataclass(slots=True)
+class _Running:
+    """A rule with its place: how many calls it was asked about, and how often it fired."""
+
+    rule: FaultRule
+    dice: random.Random
+    asked: int = 0
+    fired: int = 0
+
+    def next_fault(self, provider_name: str, model: str) -> Fault | None:
+        rule = self.rule
+        if rule.provider_name not in (None, provider_name) or rule.model not in (None, model):
+            return None
+        if rule.count is not None and self.fired >= rule.count:
+            return None
+        self.asked += 1
+        if (self.asked - 1) % rule.every >= rule.burst or self.dice.random() >= rule.probability:
+            return None
+        self.fired += 1
+        return Fault(rule.kinds[(self.fired - 1) % len(rule.kinds)], rule.value)
+
+
+def read_plan(raw: bytes) -> tuple[FaultRule, ...]:
+    """Read a plan's file: a JSON list of rules. Raises msgspec.MsgspecError."""
+    return msgspec.json.decode(raw, type=tuple[FaultRule, ...])
 
 
 def split_model(name: str) -> tuple[str, Fault | None]:
@@ -104,12 +137,13 @@ def split_model(name: str) -> tuple[str, Fault | None]:
     return (found[1], fault) if found and fault else (name, None)
 
 
-def fault_in_text(texts: Iterable[str], model: str) -> Fault | None:
-    """Find the first `[[fault:…]]` that is meant for this model."""
+def fault_in_text(texts: Iterable[str], *, provider_name: str, model: str) -> Fault | None:
+    """Find the first `[[fault:…]]` that is meant for this candidate."""
+    meant = ("", model, provider_name, f"{provider_name}/{model}")
     for text in texts:
         for kind, value, target in _IN_PROMPT.findall(text):
             fault = _fault(kind, value)
-            if fault and target in ("", model):
+            if fault and target in meant:
                 return fault
     return None
 

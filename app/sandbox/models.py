@@ -14,6 +14,9 @@ import msgspec
 from billing import Price, Usage
 
 PROVIDER_NAME: Final = "sandbox"
+ANTHROPIC_PROVIDER_NAME: Final = "sandbox-anthropic"
+# The same models under one name per wire format: `sandbox/…` speaks OpenAI's, its twin Anthropic's.
+PROVIDER_NAMES: Final = (PROVIDER_NAME, ANTHROPIC_PROVIDER_NAME)
 SIMULATED_HEADER: Final = ("x-sandbox", "simulated")
 SYSTEM_FINGERPRINT: Final = "sandbox"
 _NANO_USD_PER_CENT: Final = 10_000_000
@@ -33,11 +36,11 @@ class SandboxModel(msgspec.Struct, frozen=True, kw_only=True):
     words_per_answer: int
     skill: Mapping[str, float]
 
-    def price(self, price_version_id: UUID) -> Price:
+    def price(self, price_version_id: UUID, *, provider_name: str = PROVIDER_NAME) -> Price:
         """The model's row in a version of the price book."""
         return Price(
             price_version_id=price_version_id,
-            provider_name=PROVIDER_NAME,
+            provider_name=provider_name,
             model=self.name,
             input_nano_usd_per_million=self.input_nano_usd_per_million,
             output_nano_usd_per_million=self.output_nano_usd_per_million,
@@ -125,6 +128,6 @@ _ROWS: Final = (
 SANDBOX_MODELS: Final[Mapping[str, SandboxModel]] = MappingProxyType({row.name: row for row in _ROWS})
 
 
-def sandbox_prices(price_version_id: UUID) -> tuple[Price, ...]:
-    """The declared prices of every simulated model."""
-    return tuple(row.price(price_version_id) for row in _ROWS)
+def sandbox_prices(price_version_id: UUID, *, provider_name: str = PROVIDER_NAME) -> tuple[Price, ...]:
+    """The declared prices of every simulated model, as one of the sandbox's providers offers it."""
+    return tuple(row.price(price_version_id, provider_name=provider_name) for row in _ROWS)

@@ -4,6 +4,7 @@ Invariant: it listens on loopback unless told otherwise, and is gone when `stop`
 """
 
 import asyncio
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -31,8 +32,9 @@ class SandboxServer:
         api_key: str | None = None,
         state: Path | None = None,
         time_scale: float = 1.0,
+        faults: Iterable[FaultRule] = (),
     ) -> None:
-        self.app = SandboxApp(api_key=api_key, state=state, time_scale=time_scale)
+        self.app = SandboxApp(api_key=api_key, state=state, time_scale=time_scale, faults=faults)
         self._host, self._port = host, port
         self._state = ServerState()
         self._listener: asyncio.Server | None = None

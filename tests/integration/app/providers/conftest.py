@@ -1,7 +1,8 @@
-"""A sandbox that answers at once, and the official SDK pointed at it."""
+"""A sandbox that answers at once, and the official SDKs pointed at it."""
 
 from collections.abc import AsyncIterator
 
+import anthropic
 import openai
 import pytest
 
@@ -19,4 +20,12 @@ async def sandbox() -> AsyncIterator[SandboxServer]:
 async def client(sandbox: SandboxServer) -> AsyncIterator[openai.AsyncOpenAI]:
     """The official SDK, which does not retry."""
     async with openai.AsyncOpenAI(base_url=sandbox.base_url, api_key="any", max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture
+async def claude(sandbox: SandboxServer) -> AsyncIterator[anthropic.AsyncAnthropic]:
+    """Anthropic's official SDK, which does not retry."""
+    base_url = sandbox.base_url.removesuffix("/v1")
+    async with anthropic.AsyncAnthropic(base_url=base_url, api_key="any", max_retries=0) as client:
         yield client
