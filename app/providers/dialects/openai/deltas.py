@@ -160,9 +160,9 @@ class OpenAIDeltaReader:
             self._call_ids.append(call.id)
             self._position_by_index[call.index] = position
             yield ToolCallStarted(position, call.id or own_call_id(position), function.name or "")
-        if function.arguments:
-            text = function.arguments
-            yield ToolArgumentsDelta(position, text if isinstance(text, str) else _encode(text).decode())
+        arguments = function.arguments
+        if text := _encode(arguments).decode() if isinstance(arguments, dict) else arguments:
+            yield ToolArgumentsDelta(position, text)
 
     def _finished(self, word: str | None) -> Finished:
         finish = read_finish(word, has_calls=bool(self._call_ids), has_refused=self._has_refused)
