@@ -14,6 +14,7 @@ from app.providers.dialects import (
     interpreter_between,
     read_facts,
 )
+from app.providers.dialects.anthropic import MessagesBody, decode_messages
 from app.providers.dialects.openai import ChatBody, decode_chat
 from app.providers.dialects.values import usd
 from app.providers.errors import (
@@ -53,6 +54,7 @@ __all__ = [
     "Encoded",
     "FailureKind",
     "Interpreter",
+    "MessagesBody",
     "ProviderError",
     "RequestBody",
     "StreamCut",
@@ -70,6 +72,7 @@ __all__ = [
     "check_address",
     "check_offer",
     "decode_chat",
+    "decode_messages",
     "endpoint_url",
     "interpreter_between",
     "read_facts",

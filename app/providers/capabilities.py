@@ -42,10 +42,12 @@ _ROWS: Final = tuple(
         (r"gpt-(4|3\.5-turbo)", TOOLS),
         (r"gpt-oss", TOOLS_AND_SCHEMA),
         (r"codex-mini", TOOLS_AND_SCHEMA),
-        # Anthropic and Google, as their models are offered by others
+        # Anthropic: structured outputs since Opus 4.5, Sonnet 4.5 and Haiku 4.5 ("Structured outputs", 2026-09)
         (r"claude-(2|v1)", TEXT),
-        (r"claude-3-", TOOLS_AND_IMAGES),
-        (r"claude-(3\.|(opus|sonnet|haiku|fable|mythos)-)", TOOLS_AND_IMAGES),
+        (r"claude-(opus|sonnet|haiku)-4[.-][5-9]", ALL),
+        (r"claude-(opus|sonnet|haiku|fable|mythos)-([5-9]|latest|preview)", ALL),
+        (r"claude-([34]\b|(opus|sonnet|haiku)-)", TOOLS_AND_IMAGES),
+        # Google
         (r"gemini-(1\.5|2|3|4|flash|pro)", ALL),
         (r"gemma-(3|4)", IMAGES),
         (r"gemma", TEXT),

@@ -11,7 +11,6 @@ from app.providers.capabilities import capabilities_of, is_chat_model
 from app.providers.dialects import DIALECTS
 from app.providers.vendors import VENDORS, Vendor
 from app.routing.candidate import Candidate
-from app.sandbox.models import PROVIDER_NAME as SANDBOX
 from app.sandbox.models import SANDBOX_MODELS
 from billing import CredentialOwner, Plan, PriceBook
 from tenants import CredentialFacts
@@ -28,8 +27,9 @@ def candidates_for(
     """
     reached: dict[str, tuple[CredentialFacts, CredentialOwner]] = {}
     for credential in own:
+        vendor = VENDORS.get(credential.provider_name)
         # Simulated usage is never invoiced, so only the platform may say what is simulated.
-        if credential.provider_name != SANDBOX:
+        if vendor is not None and not vendor.is_simulated:
             reached.setdefault(credential.provider_name, (credential, "tenant"))
     for credential in shared:
         reached.setdefault(credential.provider_name, (credential, "platform"))
@@ -55,14 +55,14 @@ def _candidates_of(
                 price=price,
                 rate_ppm=rate_ppm,
                 capabilities=capabilities_of(price.model),
-                quality=_quality(vendor.name, price.model),
+                quality=_quality(vendor, price.model),
                 is_simulated=vendor.is_simulated,
                 features=DIALECTS[vendor.dialect].features,
             )
 
 
-def _quality(provider_name: str, model: str) -> Mapping[str, float]:
+def _quality(vendor: Vendor, model: str) -> Mapping[str, float]:
     """Expected quality by task. Declared for the simulated models; others have none until it was measured."""
-    if provider_name == SANDBOX and model in SANDBOX_MODELS:
+    if vendor.is_simulated and model in SANDBOX_MODELS:
         return SANDBOX_MODELS[model].skill
     return _UNKNOWN_QUALITY

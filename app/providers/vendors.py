@@ -102,7 +102,26 @@ _ROWS: Final = (
         label="Baseten",
         base_url="https://inference.baseten.co/v1",
     ),
+    Vendor(
+        name="anthropic",
+        label="Anthropic",
+        base_url="https://api.anthropic.com/v1",
+        dialect="anthropic",
+        auth_header="x-api-key",
+        auth_prefix="",
+        extra_headers=(("anthropic-version", "2023-06-01"),),
+    ),
     Vendor(name="sandbox", label="Sandbox (simulated)", base_url=None, is_simulated=True),
+    Vendor(
+        name="sandbox-anthropic",
+        label="Sandbox in Anthropic's dialect (simulated)",
+        base_url=None,
+        dialect="anthropic",
+        auth_header="x-api-key",
+        auth_prefix="",
+        extra_headers=(("anthropic-version", "2023-06-01"),),
+        is_simulated=True,
+    ),
 )
 
 VENDORS: Final = MappingProxyType({row.name: row for row in _ROWS})

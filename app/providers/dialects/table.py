@@ -9,8 +9,8 @@ from typing import Final
 
 import msgspec
 
-from app.providers.dialects import openai
-from app.providers.dialects.shape import CommonForm, Dialect, Interpreter, RequestBody
+from app.providers.dialects import anthropic, openai
+from app.providers.dialects.shape import CommonForm, Dialect, Interpreter, RequestBody, TokenCount
 from app.providers.dialects.translation import Native, Translation
 from app.providers.vendors import DialectName
 from app.routing.candidate import Feature
@@ -46,7 +46,20 @@ DIALECTS: Final[Mapping[DialectName, Dialect]] = MappingProxyType(
                 read_deltas=openai.OpenAIDeltaReader,
                 write_deltas=openai.OpenAIDeltaWriter,
             ),
-        )
+        ),
+        "anthropic": Dialect(
+            name="anthropic",
+            path="/messages",
+            # Not files by id: they belong to a credential, and raw ids would reach across tenants.
+            features=frozenset({Feature.DOCUMENTS, Feature.DOCUMENT_URLS, Feature.PROVIDER_BLOCKS}),
+            facts_of=anthropic.facts_of,
+            encode_request=anthropic.encode_request,
+            decode_answer=anthropic.decode_answer,
+            decode_error=anthropic.decode_error,
+            read_stream=anthropic.AnthropicStreamReader,
+            with_cost=anthropic.with_cost,
+            token_count=TokenCount(path="/messages/count_tokens", decode=anthropic.decode_count),
+        ),
     }
 )
 
@@ -81,4 +94,5 @@ _INTERPRETERS: Final[Mapping[tuple[DialectName, DialectName], Interpreter]] = {
     (caller.name, provider.name): Native(provider) if caller is provider else Translation(caller, provider)
     for caller in DIALECTS.values()
     for provider in DIALECTS.values()
+    if caller is provider or (caller.common and provider.common)
 }

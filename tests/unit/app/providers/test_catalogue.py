@@ -99,8 +99,12 @@ def test_simulated_models_say_so_and_tell_their_skill() -> None:
     assert found["sandbox/deep-large"].price.output_nano_usd_per_million == 15 * 10**9
 
 
-def test_a_tenants_own_sandbox_is_no_candidate() -> None:
-    assert build(own=[credential("sandbox", tenant_id=TENANT_ID)]) == {}
+@pytest.mark.parametrize("name", [row.name for row in VENDORS.values() if row.is_simulated])
+def test_a_tenants_own_sandbox_is_no_candidate(name: str) -> None:
+    prices = PriceBook([*PRICES.of_provider("sandbox"), price(name, "swift-mini")])
+    own = [credential(name, tenant_id=TENANT_ID)]
+    assert candidates_for(own=own, shared=[], prices=prices, plan=plan()) == ()
+    assert candidates_for(own=[], shared=own, prices=prices, plan=plan()) != ()
 
 
 def test_candidates_come_in_the_order_of_their_names() -> None:
@@ -133,6 +137,15 @@ def test_prices_that_are_not_for_chat_are_known(model: str) -> None:
         ("deepseek-chat", {Capability.TOOLS}),
         ("grok-3-mini", {Capability.TOOLS, Capability.JSON_SCHEMA}),
         ("pixtral-12b", set(Capability)),
+        ("claude-2", set()),
+        ("claude-3-haiku", {Capability.TOOLS, Capability.IMAGES}),
+        ("claude-4-sonnet", {Capability.TOOLS, Capability.IMAGES}),
+        ("claude-opus-4-1", {Capability.TOOLS, Capability.IMAGES}),
+        ("claude-sonnet-4-20250514", {Capability.TOOLS, Capability.IMAGES}),
+        ("claude-haiku-4-5-20251001", set(Capability)),
+        ("anthropic/claude-sonnet-4.5", set(Capability)),
+        ("claude-opus-5-5", set(Capability)),
+        ("claude-mythos-5-2", set(Capability)),
     ],
 )
 def test_known_families_have_their_capabilities(model: str, capabilities: set[Capability]) -> None:

@@ -12,8 +12,9 @@ from app.providers.addresses import AllowList, check_target, read_target
 ATTEMPT_ID, REQUEST_ID = UUID(int=1), UUID(int=2)
 
 
-def test_every_vendor_but_the_sandbox_is_priced_under_its_own_name() -> None:
-    assert {row for row in VENDORS if row != "sandbox"} <= {provider.id for provider in get_snapshot().providers}
+def test_every_vendor_that_is_real_is_priced_under_its_own_name() -> None:
+    real = {row.name for row in VENDORS.values() if not row.is_simulated}
+    assert real <= {provider.id for provider in get_snapshot().providers}
 
 
 @pytest.mark.parametrize("vendor", [row for row in VENDORS.values() if row.base_url], ids=lambda row: row.name)
@@ -46,8 +47,16 @@ def test_the_sandbox_has_no_address_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("name", list(VENDORS))
-def test_only_the_sandbox_is_told_our_ids(name: str) -> None:
+def test_only_the_sandboxes_are_told_our_ids(name: str) -> None:
+    vendor = vendor_of(name)
+    headers = request_headers(vendor, "key-1", attempt_id=ATTEMPT_ID, request_id=REQUEST_ID)
+    assert headers[vendor.auth_header] == vendor.auth_prefix + "key-1"
+    assert ("x-signalbox-attempt-id" in headers) is vendor.is_simulated
+    assert any(str(REQUEST_ID) in value for value in headers.values()) is vendor.is_simulated
+
+
+@pytest.mark.parametrize("name", ["anthropic", "sandbox-anthropic"])
+def test_anthropic_is_given_its_key_bare_and_a_version(name: str) -> None:
     headers = request_headers(vendor_of(name), "key-1", attempt_id=ATTEMPT_ID, request_id=REQUEST_ID)
-    assert headers["authorization"] == "Bearer key-1"
-    assert ("x-signalbox-attempt-id" in headers) is (name == "sandbox")
-    assert any(str(REQUEST_ID) in value for value in headers.values()) is (name == "sandbox")
+    assert (headers["x-api-key"], headers["anthropic-version"]) == ("key-1", "2023-06-01")
+    assert "authorization" not in headers

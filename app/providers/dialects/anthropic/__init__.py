@@ -1,0 +1,19 @@
+"""Anthropic's dialect: bytes in, facts out, and back."""
+
+from app.providers.dialects.anthropic.answer import decode_answer, decode_count, decode_error, with_cost
+from app.providers.dialects.anthropic.body import MessagesBody, decode_messages, encode_request
+from app.providers.dialects.anthropic.bound import facts_of, input_tokens_bound
+from app.providers.dialects.anthropic.stream import AnthropicStreamReader
+
+__all__ = [
+    "AnthropicStreamReader",
+    "MessagesBody",
+    "decode_answer",
+    "decode_count",
+    "decode_error",
+    "decode_messages",
+    "encode_request",
+    "facts_of",
+    "input_tokens_bound",
+    "with_cost",
+]
