@@ -2,8 +2,8 @@
 
 One per process, started by the program; called for each request. Loaded on demand, bounded, and kept
 fresh by the change feed: a revoked key stops within a second, within five when notifications are
-lost. Invariant: presented keys are remembered only as keyed hashes, and plaintext credentials not at
-all: each use decrypts the cached ciphertext, which takes microseconds.
+lost. Invariant: presented keys are remembered only as keyed hashes, and plaintext credentials for five
+minutes at most.
 """
 
 import asyncio
@@ -35,6 +35,7 @@ from tenants.errors import (
     TenantSuspended,
 )
 from tenants.key_text import key_prefix
+from tenants.plaintexts import Plaintexts
 from tenants.principal import Principal, Scope
 from tenants.tenancy import TenantStatus
 
@@ -107,6 +108,7 @@ class Snapshot:
         self._policies: TenantCache[tuple[UUID, str], StoredPolicy] = TenantCache(
             self._load_policy, entries_max=POLICIES_MAX
         )
+        self._plaintexts = Plaintexts(time.monotonic)
         self._unknown_keys: OrderedDict[bytes, float] = OrderedDict()
         self._subscribers: list[Callable[[UUID], None]] = []
         self._feed = ChangeFeed(database, self._on_change, poll_interval_s=poll_interval_s, is_listening=is_listening)
@@ -163,12 +165,17 @@ class Snapshot:
         sealed = facts.sealed.get(credential_id)
         if sealed is None:
             raise NotFound("provider credential", credential_id)
+        opened = self._plaintexts.get(credential_id, sealed)
+        if opened is not None:
+            return opened
         key = facts.keys.get(sealed_key_version(sealed))
         if key is None:
             raise SecretRejected(
                 f"The secret of provider credential {credential_id} needs a tenant key that is gone. Store it again."
             )
-        return unseal(self._vault.open_tenant_key(key), sealed, secret_place(tenant_id, credential_id))
+        secret = unseal(self._vault.open_tenant_key(key), sealed, secret_place(tenant_id, credential_id))
+        self._plaintexts.put(credential_id, sealed, secret)
+        return secret
 
     async def policy(self, tenant_id: UUID, name: str) -> StoredPolicy | None:
         """The tenant's active policy of this name."""
@@ -195,6 +202,7 @@ class Snapshot:
 
     def _drop(self, tenant_id: UUID) -> None:
         self._unknown_keys.clear()
+        self._plaintexts.clear()
         for cache in (self._keys, self._tenants, self._policies):
             if tenant_id == EVERYONE:
                 cache.clear()
