@@ -23,6 +23,7 @@ from app.gateway.health import Health
 from app.gateway.pipeline import Pipeline
 from app.gateway.settlement import Settlement
 from app.gateway.tenant_view import TenantViews
+from app.http.anthropic import AnthropicSurface
 from app.http.api import ManagementServices, answer_unrouted, management_routes
 from app.http.front_door import front_door
 from app.http.openai import OpenAISurface
@@ -139,9 +140,11 @@ def create_app(gateway: Gateway) -> Litestar:
 
     body_bytes_max = gateway.options.body_bytes_max
     openai = OpenAISurface(gateway.pipeline, gateway.database, body_bytes_max=body_bytes_max)
+    anthropic = AnthropicSurface(gateway.pipeline, body_bytes_max=body_bytes_max)
     return Litestar(
         route_handlers=[
             *openai.routes(),
+            *anthropic.routes(),
             *management_routes(_management_services(gateway)),
             *console_routes(ConsoleServices(database=gateway.database, is_https=gateway.options.is_https)),
             *probe_routes(gateway.database),
