@@ -73,6 +73,11 @@ class Connection(asyncio.BufferedProtocol):
             and self._transport.get_write_buffer_size() == 0
         )
 
+    @property
+    def rests_until(self) -> float:
+        """When a connection that waits for a call gives up."""
+        return self._due_at
+
     def is_fresh(self) -> bool:
         """Is it open, with nothing come since? Asks the kernel, which may know of an end before the loop does."""
         transport = self._transport
@@ -84,7 +89,7 @@ class Connection(asyncio.BufferedProtocol):
         Raises ConnectFailed when nothing was sent, ConnectionLost or AnswerMalformed.
         """
         transport = self._transport
-        if transport is None or not self.is_open:
+        if transport is None or transport.is_closing() or not self.is_open:
             raise ConnectFailed("The connection was closed before the call could be sent.")
         self.response.restart()
         self._is_busy, self._is_written = True, False
@@ -102,6 +107,7 @@ class Connection(asyncio.BufferedProtocol):
 
     async def wait(self, due_at: float) -> bool:
         """Wait for something new; False when the time is over. One waits at a time."""
+        assert self._waiter is None, "two read one response"
         waiter: asyncio.Future[bool] = self._loop.create_future()
         self._waiter = waiter
         self._ring_at(due_at)
@@ -114,21 +120,17 @@ class Connection(asyncio.BufferedProtocol):
     def take(self) -> bytes:
         """What has come of the body. Raises StreamCut or AnswerMalformed when that was all."""
         piece = self.response.take()
-        if self._is_paused and self._transport is not None:
-            self._is_paused = False
-            self._transport.resume_reading()
+        self._read_on()
         if not piece and self._error is not None and not self.response.is_complete:
             raise self._error
         return piece
 
-    def rest(self, until: float) -> None:
+    def rest(self, rest_s: float) -> None:
         """End the turn and stay open for a while."""
         self.response.take()
-        if self._is_paused and self._transport is not None:
-            self._is_paused = False
-            self._transport.resume_reading()
-        self._is_busy = False
-        self._ring_at(until)
+        self._read_on()
+        self._is_busy, self._waiter = False, None
+        self._ring_at(self._loop.time() + rest_s)
 
     def close(self) -> None:
         """Close the socket at once. Idempotent."""
@@ -199,6 +201,11 @@ class Connection(asyncio.BufferedProtocol):
                     return False
         self._is_written = True
         return True
+
+    def _read_on(self) -> None:
+        if self._is_paused and self.is_open and self._transport is not None:
+            self._is_paused = False
+            self._transport.resume_reading()
 
     def _loss(self) -> UpstreamError:
         if self.response.has_head:

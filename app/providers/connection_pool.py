@@ -66,7 +66,7 @@ class _Host:
         self.calls = 0
         self.slots = Slots(connections_max)
         # Oldest first, the last one in is the first one out.
-        self.idle: dict[Connection, float] = {}
+        self.idle: dict[Connection, None] = {}
 
 
 class ConnectionPool:
@@ -122,9 +122,8 @@ class ConnectionPool:
         """End a call's turn, once. A connection that cannot serve another call is closed at once."""
         host = self._hosts[route]
         if connection.is_reusable and not self._is_closed:
-            now = asyncio.get_running_loop().time()
-            host.idle[connection] = now
-            connection.rest(now + KEEP_ALIVE_S)
+            host.idle[connection] = None
+            connection.rest(KEEP_ALIVE_S)
         else:
             connection.close()
         host.slots.give_back()
@@ -134,7 +133,6 @@ class ConnectionPool:
     async def close(self) -> None:
         """Close every socket; calls that still run lose theirs."""
         self._is_closed = True
-        self._connector.close()
         for connection in list(self._open):
             connection.close()
         for _ in range(_CLOSE_TURNS_MAX):
@@ -166,18 +164,17 @@ class ConnectionPool:
         return None
 
     def _close_oldest(self) -> None:
-        resting = [(next(iter(host.idle.values())), host) for host in self._hosts.values() if host.idle]
-        if resting:
-            _, host = min(resting, key=lambda row: row[0])
-            connection = next(iter(host.idle))
+        oldest = [(host, next(iter(host.idle))) for host in self._hosts.values() if host.idle]
+        if oldest:
+            host, connection = min(oldest, key=lambda row: row[1].rests_until)
             del host.idle[connection]
             connection.close()
 
     def _forget(self, connection: Connection) -> None:
         route = self._open.pop(connection, None)
         host = self._hosts.get(route) if route is not None else None
-        if route is not None and host is not None and connection in host.idle:
-            del host.idle[connection]
+        if route is not None and host is not None:
+            host.idle.pop(connection, None)
             self._drop_unused(route, host)
 
     def _leave(self, route: Route, host: _Host) -> None:

@@ -72,11 +72,6 @@ class Connector:
             raise TimeoutError
         raise ConnectFailed(f"No connection to {label}: {reason}.")
 
-    def close(self) -> None:
-        """Stop asking."""
-        for task in self._asked.values():
-            task.cancel()
-
     async def _connect(self, connection: Connection, route: Route, address: str) -> None:
         loop = asyncio.get_running_loop()
         # A trailing dot belongs to the lookup; no certificate is issued for one.

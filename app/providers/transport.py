@@ -127,9 +127,9 @@ class UpstreamResponse:
         pieces = []
         size = 0
         try:
-            while piece := await self._next():
-                size = _within(bytes_max, size + len(piece))
-                pieces.append(piece)
+            while not self._is_read:
+                pieces.append(await self._next())
+                size = _within(bytes_max, size + len(pieces[-1]))
         finally:
             self.close()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -197,11 +197,11 @@ class _Deadline:
     __slots__ = ("_loop", "_started_at", "_timeouts", "_total_at", "first_byte_at")
 
     def __init__(self, timeouts: Timeouts) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         self._timeouts = timeouts
-        self._started_at = self._loop.time()
-        self._total_at = self._started_at + timeouts.total_s
-        self.first_byte_at = self._started_at + min(timeouts.first_byte_s, timeouts.total_s)
+        self._started_at = started_at = loop.time()
+        self._total_at = total_at = started_at + timeouts.total_s
+        self.first_byte_at = min(started_at + timeouts.first_byte_s, total_at)
 
     def connect_at(self) -> float:
         """Until when a connection may take to be there."""
