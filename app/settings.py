@@ -245,4 +245,6 @@ ROWS: Final = (
     Row("SIGNALBOX_IDLE_TIMEOUT_S", "idle_timeout_s", _seconds(3_600), 60.0, "Longest silence inside an answer."),
 )
 # Read elsewhere: by the command line's client and by the sandbox.
-OTHERS: Final = frozenset({"SIGNALBOX_API_KEY", "SIGNALBOX_BASE_URL", "SIGNALBOX_SANDBOX_KEY"})
+OTHERS: Final = frozenset(
+    {"SIGNALBOX_API_KEY", "SIGNALBOX_BASE_URL", "SIGNALBOX_SANDBOX_FAULTS", "SIGNALBOX_SANDBOX_KEY"}
+)

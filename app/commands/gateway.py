@@ -66,11 +66,14 @@ async def migrate(is_json: bool) -> None:
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, show_default=True, help="0 takes a free one.")
 @click.option("--state", type=click.Path(file_okay=False), help="Folder for the log of calls.")
+@click.option("--faults", type=click.Path(dir_okay=False), help="JSON file of fault rules; see app/sandbox/README.md.")
 @as_json
-def sandbox(port: int, state: str | None, is_json: bool) -> None:
-    """Serve the simulated provider alone; its address is always told as JSON."""
+def sandbox(port: int, state: str | None, faults: str | None, is_json: bool) -> None:
+    """Serve the simulated provider alone, in OpenAI's dialect and Anthropic's; its address is always told as JSON."""
     arguments = [sys.executable, "-m", "app.sandbox", "--port", str(port)]
-    os.execv(sys.executable, [*arguments, *(["--state", state] if state else [])])  # noqa: S606 - ourselves
+    arguments += ["--state", state] if state else []
+    arguments += ["--faults", faults] if faults else []
+    os.execv(sys.executable, arguments)  # noqa: S606 - ourselves
 
 
 def _tell(event: str, *, is_json: bool, **facts: str) -> None:

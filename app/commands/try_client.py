@@ -76,11 +76,19 @@ class GatewayClient:
     """A client of one gateway with one key."""
 
     def __init__(
-        self, http: aiohttp.ClientSession, base_url: str, api_key: str, *, is_streamed: bool, is_task_told: bool
+        self,
+        http: aiohttp.ClientSession,
+        base_url: str,
+        api_key: str,
+        *,
+        model: str,
+        is_streamed: bool,
+        is_task_told: bool,
     ) -> None:
         self._http = http
         self._base_url = base_url
         self._authorization = {"authorization": f"Bearer {api_key}"}
+        self._model = model
         self._is_streamed = is_streamed
         self._is_task_told = is_task_told
 
@@ -131,7 +139,7 @@ class GatewayClient:
             return await self._with_record(failed)
 
     def _body(self, prompt: Prompt) -> dict[str, object]:
-        body: dict[str, object] = {"model": "auto", "messages": [{"role": "user", "content": prompt.text}]}
+        body: dict[str, object] = {"model": self._model, "messages": [{"role": "user", "content": prompt.text}]}
         if self._is_streamed:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         return body

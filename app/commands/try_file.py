@@ -19,6 +19,7 @@ from app.commands.output import Failed, as_json, command, show
 from app.commands.try_client import CONNECT_TIMEOUT_S, REQUEST_TIMEOUT_S, GatewayClient, Tried
 from app.commands.try_prompts import Prompt, read_prompts
 from app.commands.try_report import print_report, summarize
+from app.routing import AUTO
 from billing import usd
 
 CONCURRENCY_MAX: Final = 256
@@ -29,6 +30,9 @@ BASE_URL: Final = "http://127.0.0.1:8080"
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--base-url", envvar="SIGNALBOX_BASE_URL", default=BASE_URL, show_default=True, show_envvar=True)
 @click.option("--key", envvar="SIGNALBOX_API_KEY", required=True, show_envvar=True, help="A tenant's API key.")
+@click.option(
+    "--model", default=AUTO, show_default=True, help="What each request asks for: auto/POLICY, or provider/model."
+)
 @click.option(
     "--concurrency", type=click.IntRange(1, CONCURRENCY_MAX), default=16, show_default=True, help="Requests at once."
 )
@@ -47,6 +51,7 @@ async def try_file(
     file: Path,
     base_url: str,
     key: str,
+    model: str,
     concurrency: int,
     limit: int | None,
     is_streamed: bool,
@@ -61,7 +66,9 @@ async def try_file(
     connector = aiohttp.TCPConnector(limit=concurrency)
     async with aiohttp.ClientSession(timeout=timeout, connector=connector) as http:
         address = base_url.rstrip("/").removesuffix("/v1")
-        client = GatewayClient(http, address, key.strip(), is_streamed=is_streamed, is_task_told=is_task_told)
+        client = GatewayClient(
+            http, address, key.strip(), model=model, is_streamed=is_streamed, is_task_told=is_task_told
+        )
         await client.check()
         started = monotonic()
         tried = await _send_all(client, found.prompts, concurrency)

@@ -12,9 +12,13 @@ import signal
 import sys
 from pathlib import Path
 
+import msgspec
+
+from app.sandbox.faults import FaultRule, read_plan
 from app.sandbox.server import SandboxServer
 
 KEY_VARIABLE = "SIGNALBOX_SANDBOX_KEY"
+FAULTS_VARIABLE = "SIGNALBOX_SANDBOX_FAULTS"
 
 
 def main() -> int:
@@ -24,11 +28,23 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--state", type=Path, help="folder for calls.jsonl")
     parser.add_argument("--time-scale", type=float, default=1.0, help="0 answers at once")
+    # From the environment too, so that `signalbox up` need not know of it.
+    parser.add_argument(
+        "--faults",
+        type=Path,
+        default=os.environ.get(FAULTS_VARIABLE) or None,
+        help="JSON file with a list of fault rules",
+    )
     parser.add_argument("--until-stdin-closes", action="store_true", help="stop with the process that started it")
     return asyncio.run(_serve(parser.parse_args()))
 
 
 async def _serve(arguments: argparse.Namespace) -> int:
+    try:
+        faults = _plan(arguments.faults)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        sys.stderr.write(f"{arguments.faults} is no fault plan: {error}. Give a JSON list of rules.\n")
+        return 1
     server = SandboxServer(
         host=arguments.host,
         port=arguments.port,
@@ -36,6 +52,7 @@ async def _serve(arguments: argparse.Namespace) -> int:
         time_scale=arguments.time_scale,
         # From the environment, because arguments are visible to every user of the machine.
         api_key=os.environ.get(KEY_VARIABLE) or None,
+        faults=faults,
     )
     try:
         await server.start()
@@ -55,6 +72,10 @@ async def _serve(arguments: argparse.Namespace) -> int:
     await stopped.wait()
     await server.stop()
     return 0
+
+
+def _plan(path: Path | None) -> tuple[FaultRule, ...]:
+    return read_plan(path.read_bytes()) if path else ()
 
 
 def _set_at_end(stopped: asyncio.Event) -> None:

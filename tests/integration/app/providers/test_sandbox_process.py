@@ -56,6 +56,24 @@ async def test_every_call_is_in_the_log_even_after_a_kill(tmp_path: Path) -> Non
     assert len(entries) == 4
 
 
+async def test_a_plan_of_faults_comes_from_a_file(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_text('[{"kinds": ["429", "503"], "every": 2, "provider_name": "sandbox"}]')
+    async with started("--faults", str(plan)) as (_, base_url):
+        assert [(await chat(base_url))[0] for _ in range(4)] == [429, 200, 503, 200]
+
+
+async def test_a_plan_that_makes_no_sense_is_told_and_ends_with_1(tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text('[{"kinds": ["meteor"]}]')
+    for name, says in (("plan.json", "Invalid enum value 'meteor'"), ("none.json", "No such file")):
+        async with started("--faults", str(tmp_path / name)) as (process, _):
+            assert process.stderr is not None
+            message = (await process.stderr.read()).decode()
+            assert await asyncio.wait_for(process.wait(), LONG_S) == 1
+        assert f"{name} is no fault plan" in message
+        assert says in message
+
+
 async def test_it_stops_with_exit_code_0_on_a_signal() -> None:
     async with started() as (process, _):
         process.send_signal(signal.SIGTERM)
