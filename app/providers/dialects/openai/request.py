@@ -30,6 +30,7 @@ from app.providers.dialects.conversation import (
 )
 from app.providers.dialects.openai.completion import write_tool_call
 from app.providers.dialects.openai.reasoning import effort_for, write_reasoning
+from app.providers.dialects.openai.schema import is_holdable
 from app.providers.vendors import Vendor
 
 STOP_SEQUENCES_MAX: Final = 4  # OpenAI's API reference, 2026-11
@@ -74,6 +75,8 @@ def _untold(conversation: Conversation, vendor: Vendor, is_effort_told: bool) ->
         yield "stop_sequences"
     if not is_effort_told:
         yield "thinking"
+    if conversation.output_schema is not None and _is_held_to(conversation.output_schema) is None:
+        yield "output_config.format"
     if conversation.end_user is not None and not vendor.has_user_field:
         yield "metadata.user_id"
     parts = [part for turn in conversation.turns for part in turn.parts]
@@ -187,6 +190,12 @@ def _schema(output: OutputSchema) -> dict[str, object]:
     schema: dict[str, object] = {"name": output.name or _SCHEMA_NAME, "schema": output.schema}
     if output.description is not None:
         schema["description"] = output.description
-    if output.is_strict is not None:
-        schema["strict"] = output.is_strict
+    is_strict = _is_held_to(output)
+    if is_strict is not None:
+        schema["strict"] = is_strict
     return schema
+
+
+def _is_held_to(output: OutputSchema) -> bool | None:
+    """Whether the answer will follow the schema whatever the model says; Anthropic's surface asks for it unsaid."""
+    return output.is_strict if output.is_strict is not None else is_holdable(output.schema) or None
