@@ -12,7 +12,7 @@ import msgspec
 from app.routing.decision import DecidedBy, Evidence, RequestFacts, Signals
 from app.routing.keywords import Keyword
 from app.routing.reading import Reading, read_prompt
-from app.routing.scoring import Vote, domains_of, votes_of
+from app.routing.scoring import Heard, Vote, hear
 from app.routing.taxonomy import DOMAIN_OF_TASK, Domain, Task
 
 TAG_CONFIDENCE: Final = 1.0
@@ -37,9 +37,10 @@ _DOMAINS: Final[frozenset[str]] = frozenset(Domain)
 def classify(facts: RequestFacts, *, keywords: tuple[Keyword, ...] = ()) -> Signals:
     """Tell what a request is. `keywords` are the policy's own; they may name tasks of the tenant."""
     reading = read_prompt(facts.instruction)
+    heard = hear(reading)
     tasks = {*Task, *(keyword.task for keyword in keywords)} if keywords else _TASKS
-    task = _tagged(facts, "task", tasks) or _told_unknown(facts, _keyworded(reading, keywords) or _voted(reading))
-    domain = _tagged(facts, "domain", _DOMAINS) or _domain_of(reading, task)
+    task = _tagged(facts, "task", tasks) or _told_unknown(facts, _keyworded(reading, keywords) or _voted(heard.votes))
+    domain = _tagged(facts, "domain", _DOMAINS) or _domain_of(heard, task)
     return Signals(task=task, domain=domain, facts=facts)
 
 
@@ -72,10 +73,10 @@ def _keyworded(reading: Reading, keywords: tuple[Keyword, ...]) -> Evidence | No
     return None
 
 
-def _voted(reading: Reading) -> Evidence:
+def _voted(votes: list[Vote]) -> Evidence:
     scores: dict[Task, float] = {}
     grounds: dict[Task, list[Vote]] = {}
-    for vote in votes_of(reading):
+    for vote in votes:
         scores[vote.task] = scores.get(vote.task, 0.0) + vote.weight
         grounds.setdefault(vote.task, []).append(vote)
     if not scores:
@@ -87,8 +88,8 @@ def _voted(reading: Reading) -> Evidence:
     return _evidence(first, _confidence(margin), "keyword" if votes[0].is_word else "structure", because)
 
 
-def _domain_of(reading: Reading, task: Evidence) -> Evidence:
-    found = domains_of(reading)
+def _domain_of(heard: Heard, task: Evidence) -> Evidence:
+    found = heard.domains
     of_task = DOMAIN_OF_TASK.get(task.value)
     if not found or (of_task is not None and task.confidence >= SURE):
         if of_task is None:

@@ -5,7 +5,7 @@ scripts without spaces match anywhere. The rows of `keywords.json` were written 
 registers and languages; a row counts once, however many of its words stand.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,6 @@ from app.routing.taxonomy import Domain, Task
 
 KEYWORDS_FILE: Final = Path(__file__).with_name("keywords.json")
 FIRST_SPACELESS: Final = "\u0e00"  # Thai and, from U+2E80 on, the scripts of East Asia write without spaces
-STEM_CHARACTERS: Final = 3  # by which the index finds a keyword that is the beginning of a word
 
 
 class Keyword(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,55 +58,6 @@ class Rows(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     tasks: tuple[TaskRow, ...]
     domains: tuple[DomainRow, ...]
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """One word of a row: what to search for, and the number of the row."""
-
-    needle: str
-    word: str
-    row: int
-
-
-class WordIndex:
-    """The words of many rows, found by the words of a text instead of one search each."""
-
-    def __init__(self, rows: Iterable[tuple[int, Iterable[str]]]) -> None:
-        self._by_word: dict[str, list[Entry]] = {}
-        self._by_stem: dict[str, list[Entry]] = {}
-        self._spaceless: list[Entry] = []
-        for row, words in rows:
-            for word in words:
-                self._add(Entry(needle_of(word), word, row))
-
-    def _add(self, entry: Entry) -> None:
-        if not entry.needle.startswith(" "):
-            self._spaceless.append(entry)
-            return
-        *whole_words, rest = entry.needle[1:].split(" ")
-        if whole_words:
-            # The longest is the rarest: "in french" is looked for where "french" stands, not at every "in".
-            self._by_word.setdefault(max(whole_words, key=len), []).append(entry)
-        else:
-            self._by_stem.setdefault(rest[:STEM_CHARACTERS], []).append(entry)
-
-    def found_in(self, text: str) -> Iterator[Entry]:
-        """Give the entries that stand in spaced text, in the order of its words."""
-        by_word, by_stem = self._by_word, self._by_stem
-        for word in dict.fromkeys(text.split()):
-            if word in by_word:
-                for entry in by_word[word]:
-                    if entry.needle in text:
-                        yield entry
-            stem = word[:STEM_CHARACTERS]
-            if stem in by_stem:
-                for entry in by_stem[stem]:
-                    if word.startswith(entry.needle[1:]):
-                        yield entry
-        if not text.isascii():
-            for entry in self._spaceless:
-                if entry.needle in text:
-                    yield entry
 
 
 def compile_keyword(task: str, text: str) -> Keyword:

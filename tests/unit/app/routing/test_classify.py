@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from app.routing import Domain, Signals, Task, classify
 from app.routing.keywords import keywords_of
+from app.routing.reading import read_prompt
 from app.routing.taxonomy import TYPICAL_OUTPUT_TOKENS
 from tests.unit.app.routing.builders import make_facts
 
@@ -109,6 +110,14 @@ def test_any_text_gives_known_values_and_repeats_none_of_it(text: str, tags: lis
     assert first.task.value in {*Task, "refund"}
     assert first.domain.value in set(Domain)
     assert 0 <= first.task.confidence <= 1
+
+
+def test_punctuation_of_any_script_parts_words() -> None:
+    assert read_prompt("“Übersetze”—ins Deutsche：好。¿Sí?").words == " übersetze ins deutsche 好 sí "
+
+
+def test_text_that_has_no_utf8_is_read() -> None:
+    assert read_prompt("translate \ud800 this").words == " translate this "
 
 
 def test_every_task_has_a_typical_answer() -> None:
