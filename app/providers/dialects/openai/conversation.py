@@ -6,7 +6,7 @@ gateway itself, or is named in `unnamed`.
 """
 
 import binascii
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -33,6 +33,7 @@ from app.providers.dialects.openai.reasoning import EFFORTS, read_reasoning
 from app.providers.dialects.openai.wire import (
     ABSENT,
     AllowedTools,
+    CachePoint,
     Call,
     ChatRequest,
     Choice,
@@ -53,6 +54,7 @@ _TOLD: Final = (frozenset(ChatRequest.__struct_fields__) - {"functions"}) | {
     *("max_tokens", "max_completion_tokens", "stream", "user"),  # read by `body`
     *("model", "stream_options", "metadata"),
 }
+_CACHED_FOR: Final = (None, "5m")  # what a cache point means where no time can be told
 _FORMATS: Final = frozenset({"text", "json_object", "json_schema"})
 # A field at its default says nothing. `functions` is told, but the answer comes as `tool_calls`: so it is named.
 _SAYS_NOTHING: Final = {
@@ -153,7 +155,7 @@ def _content(content: str | list[ContentPart] | None, path: str) -> tuple[Part, 
 
 
 def _part(part: ContentPart, path: str) -> Part:
-    is_cache_point = part.cache_control != ABSENT or part.prompt_cache_breakpoint != ABSENT
+    is_cache_point = (part.cache_control or part.prompt_cache_breakpoint) is not None
     match part.type:
         case "text":
             return Text(part.text or "", is_cache_point)
@@ -208,13 +210,13 @@ def _tools(request: ChatRequest) -> tuple[Tool, ...]:
     return tuple(tools)
 
 
-def _tool(function: Function, cache_control: msgspec.Raw = ABSENT) -> Tool:
+def _tool(function: Function, cache_point: CachePoint | None = None) -> Tool:
     return Tool(
         name=function.name,
         description=function.description,
         parameters=EMPTY_OBJECT if function.parameters == ABSENT else function.parameters,
         is_strict=function.strict,
-        is_cache_point=cache_control != ABSENT,
+        is_cache_point=cache_point is not None,
     )
 
 
@@ -269,7 +271,18 @@ def _unnamed(raw: bytes, request: ChatRequest) -> tuple[str, ...]:
         names.append("reasoning.exclude")
     if any(message.name and message.role not in ("tool", "function") for message in request.messages):
         names.append("messages.name")
+    if any(point is not None and point.ttl not in _CACHED_FOR for point in _cache_points(request)):
+        names.append("cache_control.ttl")
     return tuple(names)
+
+
+def _cache_points(request: ChatRequest) -> Iterator[CachePoint | None]:
+    for tool in request.tools or ():
+        yield tool.cache_control
+    for message in request.messages:
+        if isinstance(message.content, list):
+            for part in message.content:
+                yield part.cache_control or part.prompt_cache_breakpoint
 
 
 def _says_nothing(name: str, value: bytes) -> bool:

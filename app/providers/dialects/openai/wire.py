@@ -15,6 +15,12 @@ from app.providers.dialects.openai.reasoning import ReasoningDetail
 ABSENT: Final = msgspec.Raw(b"null")
 
 
+class CachePoint(msgspec.Struct, frozen=True):
+    """The end of what the provider shall cache, and for how long."""
+
+    ttl: str | None = None
+
+
 class File(msgspec.Struct, frozen=True):
     """A file: its data, or where it is."""
 
@@ -31,8 +37,8 @@ class ContentPart(msgspec.Struct, frozen=True):
     refusal: str | None = None
     image_url: ImageURL | str | None = None
     file: File | None = None
-    cache_control: msgspec.Raw = ABSENT  # OpenRouter's mark, as Anthropic's
-    prompt_cache_breakpoint: msgspec.Raw = ABSENT  # OpenAI's, since gpt-5.6
+    cache_control: CachePoint | None = None  # OpenRouter's mark, as Anthropic's
+    prompt_cache_breakpoint: CachePoint | None = None  # OpenAI's, since gpt-5.6
 
 
 class Called(msgspec.Struct, frozen=True):
@@ -85,7 +91,7 @@ class OfferedTool(msgspec.Struct, frozen=True):
     """One entry of `tools`."""
 
     function: Function | None = None
-    cache_control: msgspec.Raw = ABSENT
+    cache_control: CachePoint | None = None
 
 
 class Named(msgspec.Struct, frozen=True):

@@ -270,6 +270,14 @@ def test_what_has_no_place_is_named() -> None:
     assert set(read([{"role": "user", "name": "Ada", "content": "Hi"}], **fields).unnamed) == names
 
 
+@pytest.mark.parametrize(("ttl", "names"), [("1h", ("cache_control.ttl",)), ("5m", ()), (None, ())])
+def test_how_long_to_cache_is_named_where_it_cannot_be_told(ttl: str | None, names: tuple[str, ...]) -> None:
+    cached = {"cache_control": {"type": "ephemeral", "ttl": ttl}}
+    assert read([{"role": "user", "content": [{"type": "text", "text": "a", **cached}]}]).unnamed == names
+    conversation = read(tools=[{**LOOK, **cached}])
+    assert (conversation.unnamed, conversation.tools[0].is_cache_point) == (names, True)
+
+
 def test_what_says_nothing_is_not_named() -> None:
     assert (
         read(

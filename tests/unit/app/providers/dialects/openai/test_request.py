@@ -168,6 +168,38 @@ def test_the_shape_of_the_answer() -> None:
     assert write(wants_json_object=True)["response_format"] == {"type": "json_object"}
 
 
+def closed(**fields: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": fields, "required": [*fields], "additionalProperties": False}
+
+
+TEXT = {"type": "string", "description": "A word."}
+
+
+@pytest.mark.parametrize(
+    ("schema", "is_held_to"),
+    [
+        (closed(word=TEXT, more={"type": "array", "items": closed(word=TEXT)}), True),
+        (closed(one={"anyOf": [{"$ref": "#/$defs/a"}, {"type": "null"}]}) | {"$defs": {"a": closed()}}, True),
+        (closed(word=TEXT) | {"required": []}, False),
+        (closed(word=TEXT) | {"additionalProperties": True}, False),
+        (closed(inner={"type": "object"}), False),
+        (closed(items={"type": "array", "items": {"type": "object", "properties": {"a": TEXT}}}), False),
+        (closed(one={"anyOf": [{"type": "object"}]}), False),
+        (closed(word={**TEXT, "default": "x"}), False),
+        (closed(word=True), False),
+        ({"anyOf": [closed()]}, False),
+        ([], False),
+    ],
+)
+def test_an_answer_is_held_to_a_schema_where_openai_can(schema: object, is_held_to: bool) -> None:
+    output = OutputSchema(schema=msgspec.Raw(msgspec.json.encode(schema)))
+    assert write(output_schema=output)["response_format"]["json_schema"].get("strict", False) is is_held_to
+    assert dropped(output_schema=output) == (() if is_held_to else ("output_config.format",))
+    asked = OutputSchema(schema=output.schema, is_strict=False)
+    assert write(output_schema=asked)["response_format"]["json_schema"]["strict"] is False
+    assert dropped(output_schema=asked) == ()
+
+
 @pytest.mark.parametrize(
     ("reasoning", "model", "effort", "is_told"),
     [
@@ -261,7 +293,7 @@ CONVERSATIONS = st.builds(
     temperature=st.none() | st.floats(0, 2),
     top_p=st.none() | st.floats(0, 1),
     stop=st.lists(WORDS, max_size=4).map(tuple),
-    output_schema=st.none() | st.builds(OutputSchema, schema=JSON, name=NAMES, is_strict=st.none() | st.booleans()),
+    output_schema=st.none() | st.builds(OutputSchema, schema=JSON, name=NAMES, is_strict=st.booleans()),
     reasoning=st.none() | st.builds(Reasoning, is_on=st.just(True), effort=st.sampled_from(["low", "high"])),
     end_user=st.none() | WORDS,
     is_streamed=st.booleans(),
