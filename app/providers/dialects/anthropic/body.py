@@ -25,7 +25,7 @@ BETAS_MAX: Final = 64
 _ROLES: Final = ("user", "assistant", "system")
 _NEEDED_FIELDS: Final = MappingProxyType({"text": "text", "image": "source", "document": "source"})
 _BETA: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_VERSION: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+_VERSION: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 # With it the budget is for a whole turn of several requests, and may be larger than one answer.
 _INTERLEAVED_THINKING: Final = "interleaved-thinking-"
 _NO_METADATA: Final[Mapping[str, str]] = MappingProxyType({})
