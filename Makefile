@@ -33,7 +33,7 @@ check: $(VENV)/.dev ## format, lint, types, architecture and unit tests, in unde
 prove: $(VENV)/.dev ## everything there is, load and chaos included
 	@$(PYTEST) tests
 
-bench: $(VENV)/.dev ## what a request costs: CPU, rate, added latency, memory (BENCH=--json for JSON)
+bench: $(VENV)/.dev ## what a request costs, and others' beside it (BENCH="--json --against litellm,portkey,tensorzero")
 	@$(BIN)/python -m tests.load.bench $(BENCH)
 
 format: $(VENV)/.dev ## write the house's layout

@@ -1,209 +1,113 @@
-"""`make bench`: what a request costs, with everything on.
+"""`make bench`: what a request costs, with everything on, beside other gateways if they are named.
 
-The gateway runs on one core, the mock upstream and the load on the other; PostgreSQL where the system
-puts it. CPU is of the gateway's whole process tree, user and system, by the kernel's own count.
+    make bench                                              ours alone, as a table
+    make bench BENCH="--json"                               the same as JSON
+    make bench BENCH="--against litellm,portkey,tensorzero" side by side, against the same mock, in turn
+
+The gateway has one core to itself; the mock, the load and PostgreSQL share the other. CPU is of the gateway's
+whole process tree, user and system, by the kernel's own count. Each figure is the median of the rounds.
 """
 
+import argparse
 import asyncio
-import json
 import os
-import platform
+import signal
 import sys
-import tempfile
-import time
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import msgspec
-from rich.console import Console
-from rich.table import Table
+from tests.load.figures import figures, medians
+from tests.load.measurement import AT_32, LOADS, PACED, Sample, sample
+from tests.load.peers import Peer, peer_running, peers_named, read_peers
+from tests.load.processes import resident_mb, tree
+from tests.load.programs import GATEWAY_CORE, LOAD_CORE, ProgramFailed, finished, telling_port
+from tests.load.report import Measured, Report, as_json, show
+from tests.load.signalbox import signalbox_running
+from tests.load.subjects import NATIVE, Route, Subject
 
-from app.commands.opened import Opened, opened
-from app.commands.preparation import prepare_installation, prepare_platform
-from app.settings import read_settings
-from billing import PLANS, change_plan, seed_plans
-from tenants import PLATFORM_TENANT_ID, SYSTEM, add_credential, create_key, create_tenant, publish_policy
-
-GATEWAY_CORE: Final = 0
-LOAD_CORE: Final = 1
-SECONDS: Final = 8.0
 WARM_UP_S: Final = 3.0
-TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
-# The request rate of a plan is not what is measured here.
-PLAN: Final = msgspec.structs.replace(
-    PLANS[-1], plan_id="bench", requests_per_minute=10_000_000, request_burst=1_000_000
-)
-POLICY: Final = b'{"rules": [], "default": {"candidates": ["*"], "strategy": "ordered"}}'
+SPIN: Final = "from tests.load.processes import spin_us; print(spin_us())"
+
+
+async def bench(peers: Sequence[Peer], *, seconds: float, rounds: int) -> Report:
+    """Start everything, measure in rounds, end everything."""
+    unavailable: dict[str, str] = {}
+    async with AsyncExitStack() as stack:
+        port = await stack.enter_async_context(telling_port("tests.load.upstream", core=LOAD_CORE))
+        upstream = f"http://127.0.0.1:{port}"
+        subjects = [await stack.enter_async_context(signalbox_running(upstream))]
+        for peer in peers:
+            _tell(f"getting {peer.name} ready")
+            try:
+                subjects.append(await stack.enter_async_context(peer_running(peer, upstream)))
+            except ProgramFailed as failed:
+                unavailable[peer.name] = str(failed)
+        direct = Subject(
+            name="direct", is_on="", url=f"{upstream}/v1/chat/completions", routes={NATIVE: Route(model="m")}
+        )
+        for subject in subjects:
+            await sample(subject, AT_32, seconds=WARM_UP_S)
+        spins_us, told = [], []
+        for number in range(1, rounds + 1):
+            _tell(f"round {number} of {rounds}")
+            spins_us.append(float(await finished("taskset", "-c", str(GATEWAY_CORE), sys.executable, "-c", SPIN)))
+            told.append(await _round(subjects, direct, seconds=seconds))
+        measured = [_measured(subject, [one[subject.name] for one in told]) for subject in subjects]
+    return Report(measured=measured, unavailable=unavailable, spins_us=spins_us)
+
+
+async def _round(subjects: Sequence[Subject], direct: Subject, *, seconds: float) -> dict[str, dict[str, float]]:
+    """Every load on every subject, one load after the other, so that subjects are measured close together."""
+    samples: dict[str, dict[str, Sample]] = {subject.name: {} for subject in (*subjects, direct)}
+    samples[direct.name][PACED.name] = await sample(direct, PACED, seconds=seconds)
+    for load in LOADS:
+        for subject in subjects:
+            if load.route in subject.routes:
+                samples[subject.name][load.name] = await sample(subject, load, seconds=seconds)
+    return {subject.name: figures(samples[subject.name], samples[direct.name]) for subject in subjects}
+
+
+def _measured(subject: Subject, rounds: Sequence[dict[str, float]]) -> Measured:
+    own = medians(rounds)
+    if subject.start_s is not None:
+        own["start_s"] = subject.start_s
+    if subject.pid is not None:
+        sizes = resident_mb(tree(subject.pid))
+        own |= {"resident_mb_max": max(sizes), "resident_mb_sum": sum(sizes), "processes": len(sizes)}
+    return Measured(subject=subject, figures=own, rounds=rounds)
+
+
+def _tell(progress: str) -> None:
+    sys.stderr.write(f"{progress}\n")
 
 
 async def main() -> None:
-    """Measure and print a table, and JSON with `--json`."""
-    home = Path(tempfile.mkdtemp(prefix="sbx"))
-    port = 18_080
-    os.environ.update(SIGNALBOX_HOME=str(home), SIGNALBOX_PORT=str(port))
-    upstream = await python("-m", "tests.load.upstream", "0", core=LOAD_CORE)
-    assert upstream.stdout is not None
-    upstream_port = int(await upstream.stdout.readline())
+    """Read the options, measure, print."""
+    parser = argparse.ArgumentParser(prog="make bench BENCH=…", description="What a request costs.")
+    parser.add_argument("--json", action="store_true", help="JSON instead of a table")
+    parser.add_argument("--against", default="", help="peers by name, or NAME=URL, with commas between")
+    parser.add_argument("--peers", type=Path, help="a JSON list of further peers, rows as in tests/load/peers.py")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of one load")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    extra = read_peers(options.peers) if options.peers else {}
     try:
-        async with opened(read_settings(), is_migrating=True) as parts:
-            key = await prepare(parts, upstream_port)
-            began = time.monotonic()
-            async with gateway(port) as process:
-                started_s = time.monotonic() - began
-                results = await measure(port, upstream_port, key, process.pid, home / "postgres")
-                results["start_s"] = round(started_s, 2)
-    finally:
-        upstream.kill()
-        await upstream.wait()
-    report(results)
-
-
-async def measure(port: int, upstream_port: int, key: str, pid: int, postgres: Path) -> dict[str, Any]:
-    """Every figure of the bench."""
-    gateway_url, mock_url = (f"http://127.0.0.1:{each}/v1/chat/completions" for each in (port, upstream_port))
-    await load(gateway_url, key, "16", str(WARM_UP_S))
-    results: dict[str, Any] = {}
-    for connections in (32, 64):
-        before, database_before = cpu_s(tree(pid)), cpu_s(postgres_processes(postgres))
-        told = await load(gateway_url, key, str(connections), str(SECONDS))
-        count = max(1, told["answered"])
-        results[f"at_{connections}"] = told | {
-            "gateway_cpu_us": round((cpu_s(tree(pid)) - before) * 1e6 / count, 1),
-            "postgres_cpu_us": round((cpu_s(postgres_processes(postgres)) - database_before) * 1e6 / count, 1),
-        }
-    direct = await load(mock_url, key, "8", str(SECONDS), "--rate", "50")
-    through = await load(gateway_url, key, "8", str(SECONDS), "--rate", "50")
-    results["at_50_per_s"] = {
-        "added_p50_ms": round(through["p50_ms"] - direct["p50_ms"], 2),
-        "added_p99_ms": round(through["p99_ms"] - direct["p99_ms"], 2),
-        "failures": through["failures"],
-    }
-    before = cpu_s(tree(pid))
-    streamed = await load(gateway_url, key, "16", str(SECONDS), "--stream")
-    spent_us = (cpu_s(tree(pid)) - before) * 1e6
-    whole_us = results["at_32"]["gateway_cpu_us"] * streamed["answered"]
-    results["streams"] = {
-        "per_s": streamed["per_s"],
-        "failures": streamed["failures"],
-        "cpu_us_per_event": round(max(0.0, spent_us - whole_us) / max(1, streamed["events"]), 1),
-    }
-    results["resident_mb"] = round(sum(resident_bytes(each) for each in tree(pid)) / 1e6, 1)
-    return results
-
-
-def report(results: dict[str, Any]) -> None:
-    """Print what was measured."""
-    machine = {"machine": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}
-    if "--json" in sys.argv:
-        sys.stdout.write(json.dumps(machine | results, indent=2) + "\n")
-        return
-    table = Table("measured", "value", title="Everything on: keys, admission, routing, reservation, records, ledger")
-    for name, value in (machine | results).items():
-        if isinstance(value, dict):
-            for part, figure in value.items():
-                table.add_row(f"{name} {part}", f"{figure:,}" if figure is not None else "—")
-        else:
-            table.add_row(name, str(value))
-    Console(width=120).print(table)
-
-
-async def prepare(parts: Opened, upstream_port: int) -> str:
-    """An installation whose `openai` is the mock; a tenant's key."""
-    await prepare_installation(parts)
-    await prepare_platform(parts)
-    await seed_plans(parts.database, (PLAN,))
-    await publish_policy(parts.database, SYSTEM, PLATFORM_TENANT_ID, "default", POLICY)
-    await add_credential(
-        parts.database, parts.vault, SYSTEM, PLATFORM_TENANT_ID,
-        provider_name="openai", name="mock", secret="sk-mock",
-        base_url=f"http://127.0.0.1:{upstream_port}/v1", check_address=any_address,
-    )  # fmt: skip
-    made = await create_tenant(parts.database, parts.vault, SYSTEM, name="Bench", owner_email="bench@example.com")
-    await change_plan(parts.database, SYSTEM, made.tenant_id, PLAN.plan_id)
-    return (await create_key(parts.database, parts.vault, SYSTEM, made.tenant_id, name="bench")).secret
-
-
-async def any_address(_: str) -> None:
-    """The platform's own rows are not checked."""
-
-
-@asynccontextmanager
-async def gateway(port: int) -> AsyncIterator[Process]:
-    """`signalbox serve` on its core, ready."""
-    process = await python("-m", "app.cli", "serve", core=GATEWAY_CORE)
-    try:
-        for _ in range(300):
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.05)
-                continue
-            writer.close()
-            break
-        yield process
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-async def python(*arguments: str, core: int) -> Process:
-    """A Python of ours, bound to a core."""
-    return await asyncio.create_subprocess_exec(
-        "taskset", "-c", str(core), sys.executable, *arguments, stdout=PIPE, cwd=Path(__file__).parents[2]
-    )
-
-
-async def load(*arguments: str) -> dict[str, Any]:
-    """Run the client on the load's core."""
-    process = await python("-m", "tests.load.client", *arguments, core=LOAD_CORE)
-    output, _ = await process.communicate()
-    told: dict[str, Any] = json.loads(output)
-    return told
-
-
-def tree(pid: int) -> list[int]:
-    """A process and all below it."""
-    children: dict[int, list[int]] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        children.setdefault(int(fields[1]), []).append(int(path.parent.name))
-    found, waiting = [], [pid]
-    while waiting:
-        found.append(waiting.pop())
-        waiting += children.get(found[-1], [])
-    return found
-
-
-def postgres_processes(folder: Path) -> list[int]:
-    """The processes of the embedded server, children of whoever holds its data folder."""
-    pid = int((folder / "data" / "postmaster.pid").read_text().split()[0])
-    return tree(pid)
-
-
-def cpu_s(pids: list[int]) -> float:
-    """User and system seconds so far, of the processes that are there and of their children that ended."""
-    total = 0
-    for pid in pids:
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        total += sum(map(int, fields[11:15]))
-    return total / TICKS_PER_S
-
-
-def resident_bytes(pid: int) -> int:
-    """Resident memory of one process."""
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 0
+        peers = peers_named(filter(None, options.against.split(",")), extra)
+    except KeyError as unknown:
+        parser.error(f"no peer is called {unknown}; there are {', '.join(sorted({*extra}))}")
+    # PostgreSQL is started from here and inherits the core.
+    os.sched_setaffinity(0, {LOAD_CORE})
+    this = asyncio.current_task()
+    assert this is not None
+    # Ended from outside, the bench still ends what it started.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
+    report = await bench(peers, seconds=options.seconds, rounds=options.rounds)
+    if options.json:
+        sys.stdout.write(as_json(report))
+    else:
+        show(report)
 
 
 if __name__ == "__main__":
