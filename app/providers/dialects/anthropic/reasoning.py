@@ -9,7 +9,15 @@ from typing import Final
 import msgspec
 
 from app.providers.dialects.anthropic.models import EFFORTS, ModelTraits
-from app.providers.dialects.conversation import Conversation, Reasoning, Thinking, ToolCall, ToolResult, Turn
+from app.providers.dialects.conversation import (
+    Conversation,
+    Reasoning,
+    RedactedThinking,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    Turn,
+)
 
 BUDGET_TOKENS_MIN: Final = 1_024  # Anthropic's reference, 2026-11
 # Which budget an effort stands for, on models that know budgets alone (Google, "OpenAI compatibility", 2026-06).
@@ -146,9 +154,8 @@ def _has_reasoning_where_needed(turns: Sequence[Turn]) -> bool:
     for turn in reversed(turns):
         if turn.role == "assistant":
             first = turn.parts[0] if turn.parts else None
-            return not any(isinstance(part, ToolCall) for part in turn.parts) or (
-                isinstance(first, Thinking) and bool(first.signature)
-            )
+            has_thought = isinstance(first, RedactedThinking) or (isinstance(first, Thinking) and bool(first.signature))
+            return has_thought or not any(isinstance(part, ToolCall) for part in turn.parts)
         if not any(isinstance(part, ToolResult) for part in turn.parts):
             return True
     return True

@@ -35,6 +35,7 @@ def object_schema(raw: msgspec.Raw) -> msgspec.Raw:
         fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
     except msgspec.MsgspecError:
         return raw  # not an object: let the provider say so
+    fields.pop("type", None)
     return msgspec.Raw(msgspec.json.encode({"type": "object", **fields}))
 
 
