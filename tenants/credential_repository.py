@@ -24,8 +24,8 @@ async def insert_credential(
     weight: int,
     created_by: str,
     credentials_max: int,
-) -> datetime:
-    """Add a credential, behind `lock_tenant`; when it was created. Raises NameTaken or LimitReached."""
+) -> CredentialRow:
+    """Add a credential, behind `lock_tenant`. Raises NameTaken or LimitReached."""
     counted = (
         select(func.count())
         .select_from(CredentialRow)
@@ -47,12 +47,12 @@ async def insert_credential(
             created_by=created_by,
         )
         .on_conflict_do_nothing()
-        .returning(CredentialRow.created_at)
+        .returning(CredentialRow)
     )
-    created_at = (await session.execute(statement)).scalar_one_or_none()
-    if created_at is None:
+    row = (await session.execute(statement)).scalar_one_or_none()
+    if row is None:
         raise NameTaken("provider credential", name)
-    return created_at
+    return row
 
 
 async def select_credentials(

@@ -75,7 +75,7 @@ async def add_credential(
     async with database.tenant(tenant_id) as session:
         await lock_tenant(session, tenant_id)
         key = vault.open_tenant_key(await newest_tenant_key(session, tenant_id))
-        created_at = await repository.insert_credential(
+        row = await repository.insert_credential(
             session,
             tenant_id=tenant_id,
             credential_id=credential_id,
@@ -88,32 +88,17 @@ async def add_credential(
             created_by=actor.name,
             credentials_max=CREDENTIALS_MAX,
         )
+        added = _credential(row)
+        told = ("provider_name", "name", "base_url", "last_four", "weight")
         await record_audit(
             session,
             tenant_id,
             actor,
             "provider_credential.added",
             f"provider_credential:{credential_id}",
-            after={
-                "provider_name": provider_name,
-                "name": name,
-                "base_url": base_url,
-                "last_four": last_four,
-                "weight": weight,
-            },
+            after={field: getattr(added, field) for field in told},
         )
-    return Credential(
-        tenant_id=tenant_id,
-        credential_id=credential_id,
-        provider_name=provider_name,
-        name=name,
-        base_url=base_url,
-        last_four=last_four,
-        weight=weight,
-        created_by=actor.name,
-        created_at=created_at,
-        disabled_at=None,
-    )
+    return added
 
 
 async def list_credentials(

@@ -129,14 +129,14 @@ class Attempts:
                 await asyncio.sleep(next_try.wait_s)
             attempt = _attempt(exchange, next_try)
             if not self._health.begin(attempt.credential_id, attempt.model, monotonic()):
-                tries.skip(whole_candidate=False)
+                tries.pass_over(whole_candidate=False)
                 continue
             try:
                 await self._reserve(exchange, attempt)
                 return await self._call(exchange, attempt, next_try)
             except (BudgetUsedUp, BudgetContended) as error:
                 refusal = error
-                tries.skip(whole_candidate=True)
+                tries.pass_over(whole_candidate=True)
             except UpstreamError as error:
                 failure = error
                 tries.failed(error)

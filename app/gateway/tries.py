@@ -45,7 +45,7 @@ class _Standing:
 
 
 class Tries:
-    """One request's tries. `next` gives one, `failed` or `skip` says what became of it."""
+    """One request's tries. `next` gives one, `failed` or `pass_over` says what became of it."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Tries:
             case Move.NEXT:
                 pass
 
-    def skip(self, *, whole_candidate: bool) -> None:
+    def pass_over(self, *, whole_candidate: bool) -> None:
         """The try that `next` gave last was not called: no budget for its bound, or another call probes."""
         standing, credential = self._present()
         standing.tried.add(credential.credential_id)
@@ -126,7 +126,7 @@ class Tries:
     def _repeat(self, now: float) -> Try | None:
         """Try again, after a pause, what may pass: the best candidate whose wait is short enough."""
         self._repeats += 1
-        pause_s = min(REPEAT_PAUSE_S_MAX, REPEAT_PAUSE_S * 2 ** (self._repeats - 1)) * random.uniform(0.5, 1.0)  # noqa: S311
+        pause_s = min(REPEAT_PAUSE_S_MAX, REPEAT_PAUSE_S * 2 ** (self._repeats - 1)) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
         for standing in self._standings:
             if standing.is_out or not standing.may_repeat:
                 continue

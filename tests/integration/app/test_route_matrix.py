@@ -53,6 +53,8 @@ MATRIX: Mapping[Door, Needs | Scope] = {
     Door("GET", "/readyz"): Needs.NOBODY,
     Door("GET", "/api/openapi.json"): Needs.NOBODY,
     Door("POST", f"{V1}/chat/completions"): Needs.MODEL_KEY,
+    Door("POST", f"{V1}/messages"): Needs.MODEL_KEY,
+    Door("POST", f"{V1}/messages/count_tokens"): Needs.MODEL_KEY,
     Door("POST", f"{V1}/route"): Needs.MODEL_KEY,
     Door("GET", f"{V1}/models"): Needs.MODEL_KEY,
     Door("GET", f"{V1}/requests/{{wanted_id}}"): Needs.MODEL_KEY,
@@ -99,6 +101,8 @@ BODIES: Mapping[str, Any] = {
     f"{API_V1}/budgets": {"limit_nano_usd": 1, "period": "day"},
     f"{API_V1}/policies/{{policy_name}}": {"name": "fresh", "default": {"candidates": ["sandbox/swift-mini"]}},
     f"{V1}/chat/completions": {"model": "auto", "messages": [{"role": "user", "content": "hi"}]},
+    f"{V1}/messages": {"model": "auto", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]},
+    f"{V1}/messages/count_tokens": {"model": "auto", "messages": [{"role": "user", "content": "hi"}]},
     f"{V1}/route": {"model": "auto", "messages": [{"role": "user", "content": "hi"}]},
 }
 # A policy's name is no id: another tenant of the same name publishes its own.

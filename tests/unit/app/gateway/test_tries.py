@@ -206,7 +206,7 @@ def test_repeats_run_out_in_a_storm() -> None:
 def test_a_candidate_without_room_in_the_budget_is_passed_by() -> None:
     passing = tries(ranked(1), ranked(2), tries_max=1)
     assert passing.next(0.0) is not None
-    passing.skip(whole_candidate=True)
+    passing.pass_over(whole_candidate=True)
     second = passing.next(0.0)
     assert second is not None
     assert second.ranked.candidate.model == "m2"
