@@ -23,7 +23,7 @@ from app.providers.dialects.conversation import Encoded
 from app.providers.dialects.shape import DeltaReader, DeltaWriter, Dialect, RequestBody
 from app.providers.dialects.sse import EventSplitter, read_event
 from app.providers.dialects.values import Answer, Cost, StreamReader
-from app.providers.errors import AnswerTooLarge, StreamCut, UpstreamError, UpstreamRefused
+from app.providers.errors import AnswerTooLarge, BodyInvalid, StreamCut, UpstreamError, UpstreamRefused
 from app.providers.vendors import Vendor
 from billing import Usage
 
@@ -75,7 +75,10 @@ class Translation:
         self, body: RequestBody, *, model: str, output_tokens_limit: int | None, vendor: Vendor
     ) -> Encoded:
         """Write the request in the provider's words. Raises BodyInvalid for what the caller's dialect forbids."""
-        conversation = self._caller.read_conversation(body)
+        try:
+            conversation = self._caller.read_conversation(body)
+        except UnicodeDecodeError:  # in a text that was skipped until now
+            raise BodyInvalid(None, "The body is not valid JSON: not UTF-8.") from None
         return self._provider.write_conversation(
             conversation, model=model, output_tokens_limit=output_tokens_limit, vendor=vendor
         )

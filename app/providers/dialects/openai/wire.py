@@ -4,7 +4,7 @@ Decoded by `conversation` only, where a request is translated. Shapes as in Open
 other vendors add. Invariant: data alone.
 """
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -13,6 +13,9 @@ from app.providers.dialects.openai.body import ImageURL
 from app.providers.dialects.openai.reasoning import ReasoningDetail
 
 ABSENT: Final = msgspec.Raw(b"null")
+# No count comes near it, and every language's numbers hold it.
+COUNT_MAX: Final = 2**31 - 1
+Count = Annotated[int, msgspec.Meta(ge=0, le=COUNT_MAX)]
 
 
 class CachePoint(msgspec.Struct, frozen=True):
@@ -140,7 +143,7 @@ class ReasoningWish(msgspec.Struct, frozen=True):
     """How much to reason, as OpenRouter takes it."""
 
     effort: str | None = None
-    max_tokens: int | None = None
+    max_tokens: Count | None = None
     enabled: bool | None = None
     exclude: bool | None = None
 
@@ -149,7 +152,7 @@ class ThinkingWish(msgspec.Struct, frozen=True):
     """How much to reason, as Anthropic's OpenAI-compatible address, DeepSeek and Z.ai take it."""
 
     type: str = "enabled"
-    budget_tokens: int | None = None
+    budget_tokens: Count | None = None
 
 
 class ChatRequest(msgspec.Struct, frozen=True):
@@ -163,7 +166,7 @@ class ChatRequest(msgspec.Struct, frozen=True):
     parallel_tool_calls: bool | None = None
     temperature: float | None = None
     top_p: float | None = None
-    top_k: int | None = None
+    top_k: Count | None = None
     stop: str | list[str] | None = None
     response_format: ResponseFormat | None = None
     reasoning_effort: str | None = None

@@ -300,6 +300,8 @@ def test_what_says_nothing_is_not_named() -> None:
     ("fields", "param"),
     [
         ({"temperature": "hot"}, "temperature"),
+        ({"top_k": 10**30}, "top_k"),
+        ({"reasoning": {"max_tokens": -1}}, "reasoning.max_tokens"),
         ({"tool_choice": "maybe"}, "tool_choice"),
         ({"tool_choice": {"type": "custom", "custom": {"name": "x"}}}, "tool_choice"),
         ({"tools": [{"type": "custom", "custom": {"name": "x"}}]}, "tools[0]"),

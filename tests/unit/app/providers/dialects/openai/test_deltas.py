@@ -202,9 +202,9 @@ def test_the_sdk_makes_the_answer_of_a_stream() -> None:
     assert {type(delta) for delta in ALL} | {RefusalDelta} == set(get_args(Delta))
     completion = accumulated(write(ALL))
     assert (completion.id, completion.model, completion.created) == ("chatcmpl-1", "m", 7)
-    message = completion.choices[0].message.to_dict()
+    message: dict[str, Any] = completion.choices[0].message.to_dict()
     message = {name: value for name, value in message.items() if value is not None}
-    message["tool_calls"] = [entry["function"] for entry in message["tool_calls"]]  # type: ignore[index,attr-defined]
+    message["tool_calls"] = [entry["function"] for entry in message["tool_calls"]]
     assert message == {
         "role": "assistant",
         "content": 'Ümläut "☃"\ntwo',
