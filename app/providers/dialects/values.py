@@ -33,9 +33,13 @@ class StreamReader(Protocol):
     response_id: str | None
     model: str | None
     finish_reason: str | None
-    usage: Usage | None
     has_content: bool
     failure: UpstreamError | None
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the provider counted so far; flagged as estimated where a part of it is our own count."""
+        ...
 
     def feed(self, chunk: bytes) -> bytes:
         """Take bytes from the provider; return whole events for the caller."""

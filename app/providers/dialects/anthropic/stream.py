@@ -72,15 +72,25 @@ class AnthropicStreamReader:
         self.response_id: str | None = None
         self.model: str | None = None
         self.finish_reason: str | None = None
-        self.usage: Usage | None = None
         self.has_content = False
         self.failure: UpstreamError | None = None
         self._splitter = EventSplitter()
         self._counts = UsageShape()
+        self._is_counted = False
         self._last_event: bytes | None = None
         self._is_done = False
         self._content_events = 0
         self._content_bytes = 0
+
+    @property
+    def usage(self) -> Usage | None:
+        """What Anthropic counted; before its last count the input alone is its own, the output ours."""
+        counts = self._counts
+        if self._is_counted or counts.input_tokens is None:
+            return usage_of(counts)
+        output_tokens = max(counts.output_tokens or 0, self.output_tokens_estimate())
+        usage = usage_of(msgspec.structs.replace(counts, output_tokens=output_tokens))
+        return usage and msgspec.structs.replace(usage, is_estimated=True)
 
     def feed(self, chunk: bytes) -> bytes:
         """Take bytes from the provider; return whole events for the caller."""
@@ -94,8 +104,6 @@ class AnthropicStreamReader:
             if self.failure is not None or self._is_done:
                 break
             forwarded.append(self._read(block))
-        if self._last_event is None:
-            self.usage = self._usage_so_far()
         return b"".join(forwarded)
 
     def close(self) -> None:
@@ -140,11 +148,11 @@ class AnthropicStreamReader:
 
     def _read_last(self, event: _Event, block: bytes, data: bytes) -> bytes:
         """Keep what ends the message. A part of it that tells no reason, only counts, passes."""
-        self._add_counts(event.usage)
+        has_output_count = self._add_counts(event.usage)
         if event.delta is None or event.delta.stop_reason is None:
             return block + b"\n\n"
+        self._is_counted = has_output_count
         self.finish_reason = finish_of(event.delta.stop_reason)
-        self.usage = usage_of(self._counts)
         self._last_event = data
         return b""
 
@@ -155,21 +163,12 @@ class AnthropicStreamReader:
             self._content_events += 1
             self._content_bytes += size
 
-    def _add_counts(self, raw: msgspec.Raw) -> None:
-        """Lay later counts over earlier ones: each is of the whole message so far."""
-        later = decode_counts(raw)
-        if later is not None:
-            told = {name: count for name in UsageShape.__struct_fields__ if (count := getattr(later, name)) is not None}
-            self._counts = msgspec.structs.replace(self._counts, **told)
-
-    def _usage_so_far(self) -> Usage | None:
-        """Input as Anthropic counted it at the start, output by our own count: for a stream that is cut here."""
-        counts = self._counts
-        if counts.input_tokens is None:
-            return None
-        output_tokens = max(counts.output_tokens or 0, self.output_tokens_estimate())
-        usage = usage_of(msgspec.structs.replace(counts, output_tokens=output_tokens))
-        return usage and msgspec.structs.replace(usage, is_estimated=True)
+    def _add_counts(self, raw: msgspec.Raw) -> bool:
+        """Lay later counts over earlier ones, each of the whole message so far; True when the output's is told."""
+        later = decode_counts(raw) or UsageShape()
+        told = {name: count for name in UsageShape.__struct_fields__ if (count := getattr(later, name)) is not None}
+        self._counts = msgspec.structs.replace(self._counts, **told)
+        return later.output_tokens is not None
 
 
 def _content_bytes(event: _Event) -> int | None:

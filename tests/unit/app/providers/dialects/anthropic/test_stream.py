@@ -185,6 +185,15 @@ def test_a_stream_that_breaks_is_charged_by_the_input_that_anthropic_counted() -
     assert reader.usage == Usage(input_tokens=150, output_tokens=100, cache_read_input_tokens=50, is_estimated=True)
 
 
+@pytest.mark.parametrize(
+    "last", [stopped(), stopped(output_tokens=None), event("message_delta", delta={"stop_reason": "x"})]
+)
+def test_the_count_at_the_start_is_never_taken_for_that_at_the_end(last: bytes) -> None:
+    reader, _ = read([begun(input_tokens=100, output_tokens=1), text("x" * 400), last, STOP])
+    assert reader.failure is None
+    assert reader.usage == Usage(input_tokens=100, output_tokens=100, is_estimated=True)
+
+
 def test_without_any_count_usage_is_unknown() -> None:
     reader, _ = read([text("x"), stopped(), STOP])
     assert (reader.failure, reader.usage) == (None, None)
