@@ -78,8 +78,10 @@ class ConnectionPool:
         *,
         connections_max: int = CONNECTIONS_MAX,
         connections_per_host_max: int = CONNECTIONS_PER_HOST_MAX,
+        keep_alive_s: float = KEEP_ALIVE_S,
     ) -> None:
         self._connector = connector
+        self._keep_alive_s = keep_alive_s
         self._connections_max = connections_max
         self._connections_per_host_max = connections_per_host_max
         self._slots = Slots(connections_max)
@@ -123,7 +125,7 @@ class ConnectionPool:
         host = self._hosts[route]
         if connection.is_reusable and not self._is_closed:
             host.idle[connection] = None
-            connection.rest(KEEP_ALIVE_S)
+            connection.rest(self._keep_alive_s)
         else:
             connection.close()
         host.slots.give_back()

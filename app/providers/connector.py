@@ -31,10 +31,20 @@ class Route(NamedTuple):
 class Connector:
     """Knows for ten seconds what a name resolved to, and how a vendor's certificate is verified."""
 
-    def __init__(self, allow: AllowList, lookup: Lookup, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        allow: AllowList,
+        lookup: Lookup,
+        tls: ssl.SSLContext | None = None,
+        *,
+        resolved_for_s: float = RESOLVED_FOR_S,
+        resolved_max: int = RESOLVED_MAX,
+    ) -> None:
         self._allow = allow
         self._lookup = lookup
         self._tls = tls
+        self._resolved_for_s = resolved_for_s
+        self._resolved_max = resolved_max
         self._known: dict[Route, tuple[float, tuple[str, ...]]] = {}
         self._asked: dict[Route, asyncio.Task[tuple[str, ...]]] = {}
         # One for all connections: a read is parsed before the next one begins.
@@ -108,9 +118,9 @@ class Connector:
             else:
                 addresses = await self._look_up(route)
             self._known.pop(route, None)
-            while len(self._known) >= RESOLVED_MAX:
+            while len(self._known) >= self._resolved_max:
                 del self._known[next(iter(self._known))]
-            self._known[route] = (asyncio.get_running_loop().time() + RESOLVED_FOR_S, addresses)
+            self._known[route] = (asyncio.get_running_loop().time() + self._resolved_for_s, addresses)
             return addresses
         finally:
             del self._asked[route]

@@ -6,6 +6,7 @@ import anthropic
 import openai
 import pytest
 
+from app.providers import Transport
 from app.sandbox import SandboxServer
 
 
@@ -29,3 +30,10 @@ async def claude(sandbox: SandboxServer) -> AsyncIterator[anthropic.AsyncAnthrop
     base_url = sandbox.base_url.removesuffix("/v1")
     async with anthropic.AsyncAnthropic(base_url=base_url, api_key="any", max_retries=0) as client:
         yield client
+
+
+@pytest.fixture
+async def transport() -> AsyncIterator[Transport]:
+    """The outbound client, without an allow-list."""
+    async with Transport() as transport:
+        yield transport

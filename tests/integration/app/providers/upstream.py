@@ -1,6 +1,7 @@
 """A scripted server on a free port: what a provider could do to us, byte by byte."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ class Upstream:
     """Where it listens and what it saw."""
 
     host: str
+    scheme: str = "http"
     port: int = 0
     connections: int = 0
     requests: list[bytes] = field(default_factory=list)
@@ -21,13 +23,16 @@ class Upstream:
     @property
     def url(self) -> str:
         """Its address with a path."""
-        return f"http://{self.host}:{self.port}/v1/chat/completions"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}/v1/chat/completions"
 
 
 @asynccontextmanager
-async def upstream(script: Script, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Upstream]:
+async def upstream(
+    script: Script, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Upstream]:
     """Serve the script on every request of every connection."""
-    state = Upstream(host)
+    state = Upstream(host, "https" if tls else "http")
     tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -46,7 +51,7 @@ async def upstream(script: Script, *, host: str = "127.0.0.1", port: int = 0) ->
             state.closed.set()
             writer.close()
 
-    server = await asyncio.start_server(serve, host, port)
+    server = await asyncio.start_server(serve, host, port, ssl=tls)
     state.port = server.sockets[0].getsockname()[1]
     try:
         yield state

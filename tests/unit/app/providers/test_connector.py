@@ -6,10 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.providers import connector as connector_module
 from app.providers.addresses import AllowList
 from app.providers.connection import Connection
-from app.providers.connector import RESOLVED_MAX, Connector, Route
+from app.providers.connector import Connector, Route
 from app.providers.errors import AddressNotAllowed, ConnectFailed
 
 LONG_S = 20.0
@@ -58,14 +57,13 @@ async def connect_and_close(connector: Connector, route: Route) -> None:
     await asyncio.sleep(0)
 
 
-async def test_a_name_is_asked_for_once_and_known_for_a_while(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_name_is_asked_for_once_and_known_for_a_while(port: int) -> None:
     names = Names("127.0.0.1")
     connector = Connector(AllowList(), names.look_up)
     for _ in range(3):
         await connect_and_close(connector, a_route(port))
     assert len(names.asked) == 1
-    monkeypatch.setattr(connector_module, "RESOLVED_FOR_S", 0.0)
-    connector = Connector(AllowList(), names.look_up)
+    connector = Connector(AllowList(), names.look_up, resolved_for_s=0.0)
     for _ in range(3):
         await connect_and_close(connector, a_route(port))
     assert len(names.asked) == 4
@@ -116,11 +114,9 @@ async def test_even_an_address_is_checked_before_it_is_connected(port: int) -> N
         await connect(Connector(AllowList(), Names().look_up), a_route(port, host="127.0.0.1", is_checked=True))
 
 
-async def test_what_is_known_of_names_is_limited(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert RESOLVED_MAX <= 10_000
-    monkeypatch.setattr(connector_module, "RESOLVED_MAX", 3)
+async def test_what_is_known_of_names_is_limited(port: int) -> None:
     names = Names("127.0.0.1")
-    connector = Connector(AllowList(), names.look_up)
+    connector = Connector(AllowList(), names.look_up, resolved_max=3)
     for number in range(10):
         await connect_and_close(connector, a_route(port, host=f"h{number}.test"))
     assert len(connector._known) == 3
