@@ -8,6 +8,7 @@ from genai_prices.data_snapshot import get_snapshot
 
 from app.providers import DIALECTS, VENDORS, VendorUnknown, endpoint_url, request_headers, vendor_of
 from app.providers.addresses import AllowList, check_target, read_target
+from app.providers.capabilities import capabilities_of, is_chat_model
 
 ATTEMPT_ID, REQUEST_ID = UUID(int=1), UUID(int=2)
 
@@ -22,6 +23,14 @@ def test_a_vendors_address_is_the_one_its_prices_are_for(vendor) -> None:
     pattern = next(provider.api_pattern for provider in get_snapshot().providers if provider.id == vendor.name)
     assert re.match(pattern, vendor.base_url)
     check_target(read_target(vendor.base_url), AllowList())
+
+
+def test_every_claude_model_of_the_price_book_chats_and_is_known() -> None:
+    models = [
+        model.id for provider in get_snapshot().providers if provider.id == "anthropic" for model in provider.models
+    ]
+    assert models
+    assert [model for model in models if not is_chat_model(model) or capabilities_of(model) is None] == []
 
 
 def test_every_vendor_speaks_a_dialect_that_exists() -> None:
