@@ -187,7 +187,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     decode_error: DecodeError
     read_stream: ReadStream
     with_cost: WithCost
-    common: CommonForm | None = None
+    common: CommonForm
     token_count: TokenCount | None = None
 
 

@@ -59,6 +59,14 @@ DIALECTS: Final[Mapping[DialectName, Dialect]] = MappingProxyType(
             read_stream=anthropic.AnthropicStreamReader,
             with_cost=anthropic.with_cost,
             token_count=TokenCount(path="/messages/count_tokens", decode=anthropic.decode_count),
+            common=CommonForm(
+                read_conversation=anthropic.read_conversation,
+                write_conversation=anthropic.write_conversation,
+                read_completion=anthropic.read_completion,
+                write_completion=anthropic.write_completion,
+                read_deltas=anthropic.AnthropicDeltaReader,
+                write_deltas=anthropic.AnthropicDeltaWriter,
+            ),
         ),
     }
 )
@@ -94,5 +102,4 @@ _INTERPRETERS: Final[Mapping[tuple[DialectName, DialectName], Interpreter]] = {
     (caller.name, provider.name): Native(provider) if caller is provider else Translation(caller, provider)
     for caller in DIALECTS.values()
     for provider in DIALECTS.values()
-    if caller is provider or (caller.common and provider.common)
 }

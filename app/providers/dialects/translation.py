@@ -64,12 +64,9 @@ class Translation:
     """Caller and provider speak different dialects: everything goes through the common form."""
 
     def __init__(self, caller: Dialect, provider: Dialect) -> None:
-        assert caller.common is not None, caller.name
-        assert provider.common is not None, provider.name
         self.path = provider.path
         self._caller = caller.common
-        self._provider = provider.common
-        self._provider_native = provider
+        self._provider = provider
 
     def encode_request(
         self, body: RequestBody, *, model: str, output_tokens_limit: int | None, vendor: Vendor
@@ -79,28 +76,30 @@ class Translation:
             conversation = self._caller.read_conversation(body)
         except UnicodeDecodeError:  # in a text that was skipped until now
             raise BodyInvalid(None, "The body is not valid JSON: not UTF-8.") from None
-        return self._provider.write_conversation(
+        return self._provider.common.write_conversation(
             conversation, model=model, output_tokens_limit=output_tokens_limit, vendor=vendor
         )
 
     def decode_answer(self, raw: bytes) -> Answer:
         """Read the facts of the whole answer, and whether `write_answer` will find it readable."""
-        answer = self._provider_native.decode_answer(raw)
+        answer = self._provider.decode_answer(raw)
         # It is written when the request is settled and can no longer move on: what is wrong must show here.
-        self._provider.read_completion(raw)
+        self._provider.common.read_completion(raw)
         return answer
 
     def decode_error(self, status: int, raw: bytes) -> UpstreamRefused:
         """Read the refusal."""
-        return self._provider_native.decode_error(status, raw)
+        return self._provider.decode_error(status, raw)
 
     def read_stream(self, *, wants_usage: bool) -> StreamReader:
         """Open a reader that writes the caller's events."""
-        return TranslatingReader(self._provider.read_deltas(), self._caller.write_deltas(wants_usage=wants_usage))
+        return TranslatingReader(
+            self._provider.common.read_deltas(), self._caller.write_deltas(wants_usage=wants_usage)
+        )
 
     def write_answer(self, raw: bytes, usage: Usage, cost: Cost) -> bytes:
         """Give the answer in the caller's words, with the amounts."""
-        return self._caller.write_completion(self._provider.read_completion(raw), usage, cost)
+        return self._caller.write_completion(self._provider.common.read_completion(raw), usage, cost)
 
 
 class TranslatingReader:
