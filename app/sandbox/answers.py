@@ -29,6 +29,8 @@ _FILLER: Final = re.findall(
     "This answer is simulated so the gateway can be tried without a provider key and its words carry no meaning "
     "beyond that while its tokens price and speed are counted exactly as a real model would count them",
 )
+# A prompt may say how long an answer it wants: `[[words:400]]`.
+_LENGTH: Final = re.compile(r"\[\[words:(\d{1,4})\]\]")
 QUOTED_WORDS: Final = 8
 THINKING_WORDS: Final = 10
 # Above this, half of a prompt counts as found in the cache, in the steps that vendors bill by.
@@ -138,7 +140,8 @@ def _text(model: SandboxModel, prompt: Prompt, seed: str) -> str:
         is_right = int(seed[:8], 16) / 0xFFFFFFFF < model.skill.get("math_reasoning", model.skill[""])
         return f"{head} {left} {sign} {right} = {_OPERATORS[sign](left, right) + (0 if is_right else 1)}."
     quoted = " ".join(prompt.instruction.split()[:QUOTED_WORDS])
-    words = max(4, model.words_per_answer + int(seed[:2], 16) % 7 - 3)
+    wanted = _LENGTH.search(prompt.instruction)
+    words = int(wanted[1]) if wanted else max(4, model.words_per_answer + int(seed[:2], 16) % 7 - 3)
     offset = int(seed[2:4], 16)
     filler = " ".join(_FILLER[(offset + number) % len(_FILLER)] for number in range(words))
     return f"{head} On “{quoted}”: {filler}."
