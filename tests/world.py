@@ -17,7 +17,7 @@ from app.embedded.postgres import SUPERUSER
 from app.gateway.attempts import AttemptLimits
 from app.main import Gateway, GatewayOptions, create_app
 from app.routing import load_default_policy
-from app.sandbox import PROVIDER_NAME, SandboxServer, sandbox_prices
+from app.sandbox import PROVIDER_NAMES, SandboxServer, sandbox_prices
 from billing import change_plan, declare_prices, seed_plans
 from tenants import (
     PLATFORM_TENANT_ID,
@@ -114,7 +114,8 @@ async def _prepare(postgres: EmbeddedPostgres) -> Prepared:
     await seed_plans(database)
     platform = await create_platform(database, vault, operator_email="operator@signalbox.example")
     assert platform is not None
-    await declare_prices(database, PROVIDER_NAME, sandbox_prices(UUID(int=0)))
+    for provider_name in PROVIDER_NAMES:
+        await declare_prices(database, provider_name, sandbox_prices(UUID(int=0), provider_name=provider_name))
     await publish_policy(database, SYSTEM, PLATFORM_TENANT_ID, "default", load_default_policy())
     acme, umbrella = [await make_tenant(database, vault, name) for name in ("Acme", "Umbrella")]
     await database.close()
@@ -125,11 +126,12 @@ async def _prepare(postgres: EmbeddedPostgres) -> Prepared:
 async def world(postgres: EmbeddedPostgres, prepared: Prepared, sandbox: SandboxServer) -> AsyncIterator[World]:
     async with copied_database(postgres, prepared.template) as url_of:
         database = Database(url_of, connections_max=4)
-        await add_credential(
-            database, prepared.vault, SYSTEM, PLATFORM_TENANT_ID,
-            provider_name=PROVIDER_NAME, name="sandbox", secret="sandbox-key", base_url=sandbox.base_url,
-            check_address=allow_any_address,
-        )  # fmt: skip
+        for provider_name in PROVIDER_NAMES:
+            await add_credential(
+                database, prepared.vault, SYSTEM, PLATFORM_TENANT_ID,
+                provider_name=provider_name, name=provider_name, secret="sandbox-key", base_url=sandbox.base_url,
+                check_address=allow_any_address,
+            )  # fmt: skip
         options = GatewayOptions(body_bytes_max=1_000_000, attempts=FAST)
         gateway = Gateway(database, prepared.vault, options=options)
         async with serve(gateway) as base_url, aiohttp.ClientSession() as client:

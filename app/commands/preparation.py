@@ -13,7 +13,7 @@ from uuid import UUID
 
 from app.commands.opened import Opened
 from app.routing import load_default_policy
-from app.sandbox import PROVIDER_NAME, sandbox_prices
+from app.sandbox import PROVIDER_NAMES, sandbox_prices
 from billing import change_plan, declare_prices, import_price_book, seed_plans, set_budget
 from tenants import (
     PLATFORM_TENANT_ID,
@@ -32,7 +32,6 @@ DEMO_PLAN: Final = "enterprise"
 DEMO_OWNER_EMAIL: Final = "owner@acme.example"
 DEMO_BUDGET_NANO_USD: Final = 100_000_000_000
 OPERATOR_EMAIL: Final = "operator@signalbox.example"
-SANDBOX_CREDENTIAL: Final = "sandbox"
 STATE_FILE: Final = "demo.json"
 
 
@@ -70,25 +69,11 @@ async def prepare_platform(opened: Opened) -> str | None:
 
 
 async def prepare_sandbox(opened: Opened, base_url: str, api_key: str) -> None:
-    """The simulated provider's prices, and the platform's credential for it at its present address."""
-    await declare_prices(opened.database, PROVIDER_NAME, sandbox_prices(UUID(int=0)))
-    for credential in await list_credentials(opened.database, PLATFORM_TENANT_ID):
-        if credential.provider_name != PROVIDER_NAME or credential.disabled_at is not None:
-            continue
-        if credential.base_url == base_url:
-            return
-        await disable_credential(opened.database, opened.actor, PLATFORM_TENANT_ID, credential.credential_id)
-    await add_credential(
-        opened.database,
-        opened.vault,
-        opened.actor,
-        PLATFORM_TENANT_ID,
-        provider_name=PROVIDER_NAME,
-        name=SANDBOX_CREDENTIAL,
-        secret=api_key,
-        base_url=base_url,
-        check_address=_platform_row,
-    )
+    """The simulated providers' prices, and the platform's credentials for them at their present address."""
+    for provider_name in PROVIDER_NAMES:
+        prices = sandbox_prices(UUID(int=0), provider_name=provider_name)
+        await declare_prices(opened.database, provider_name, prices)
+        await _offer_sandbox(opened, provider_name, base_url, api_key)
 
 
 async def prepare_demo(opened: Opened) -> MadeDemo:
@@ -131,6 +116,26 @@ def write_state(home: Path, state: DemoState) -> None:
 def new_sandbox_key() -> str:
     """The key that the platform's credential and the sandbox share."""
     return secrets.token_urlsafe(24)
+
+
+async def _offer_sandbox(opened: Opened, provider_name: str, base_url: str, api_key: str) -> None:
+    for credential in await list_credentials(opened.database, PLATFORM_TENANT_ID):
+        if credential.provider_name != provider_name or credential.disabled_at is not None:
+            continue
+        if credential.base_url == base_url:
+            return
+        await disable_credential(opened.database, opened.actor, PLATFORM_TENANT_ID, credential.credential_id)
+    await add_credential(
+        opened.database,
+        opened.vault,
+        opened.actor,
+        PLATFORM_TENANT_ID,
+        provider_name=provider_name,
+        name=provider_name,
+        secret=api_key,
+        base_url=base_url,
+        check_address=_platform_row,
+    )
 
 
 async def _platform_row(base_url: str) -> None:

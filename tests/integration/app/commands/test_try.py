@@ -14,8 +14,9 @@ from sqlalchemy import text
 
 from app.cli import main
 from app.sandbox import FaultKind
+from app.sandbox.faults import read_plan
 from billing import change_plan, set_budget
-from tenants import SYSTEM, create_key, revoke_key
+from tenants import SYSTEM, create_key, publish_policy, revoke_key
 from tests.world import World
 
 PROMPTS = (
@@ -26,6 +27,7 @@ PROMPTS = (
     {"text": "Write a poem about the sea — ünïcode, 海", "task": "creative_writing"},
 )
 LIMIT_NANO_USD = 1_000_000
+EXAMPLES = Path("app/sandbox/examples")
 FAULTY = (
     {"text": "[[fault:500@swift-mini]] Hello there"},  # falls back
     {"text": "[[fault:malformed]] Hello there"},  # fails everywhere, after tokens were generated
@@ -95,6 +97,26 @@ async def test_every_request_asks_for_the_model_that_was_named(world: World, tmp
     file = write(tmp_path / "prompts.jsonl", *PROMPTS)
     document = await run_json(world, str(file), "--model", "sandbox/deep-large")
     assert set(document["by_model"]) == {"sandbox/deep-large"}
+
+
+@pytest.mark.parametrize("how", [(), ("--stream",)])
+async def test_a_tenth_fails_behind_two_dialects_and_what_can_be_answered_is(
+    world: World, tmp_path: Path, how: tuple[str, ...]
+) -> None:
+    policy = (EXAMPLES / "two_dialects.json").read_bytes()
+    await publish_policy(world.database, SYSTEM, world.acme.tenant_id, "two-dialects", policy)
+    for rule in read_plan((EXAMPLES / "a_tenth_fails.json").read_bytes()):
+        world.sandbox.faults.add(rule)
+    file = write(tmp_path / "prompts.jsonl", *PROMPTS * 10)
+    document = await run_json(world, str(file), "--model", "auto/two-dialects", *how)
+    rows = await recorded(world)
+    # What a caller has begun to read cannot be begun anew elsewhere; everything else is answered.
+    cut = sum(call.fault == FaultKind.CUT for call in world.sandbox.calls) if how else 0
+    assert document["answered"] + cut == rows.answered + cut == document["prompts"] == 50, document["reasons"]
+    assert document["attempts"] == rows.attempts == len(world.sandbox.calls) > 50
+    assert document["cost_nano_usd"] == rows.billed > 0
+    by_provider = Counter(call.provider_name for call in world.sandbox.calls)
+    assert 0.3 < by_provider["sandbox-anthropic"] / by_provider.total() < 0.7
 
 
 async def test_a_spent_budget_is_a_refusal_that_names_it(world: World, tmp_path: Path) -> None:
