@@ -93,7 +93,8 @@ REFUSED: Final = Choice(finish_reason="content_filter")
 def answer(model: SandboxModel, prompt: Prompt, *, choice: int = 0) -> Choice:
     """Answer one choice of a request."""
     seed = _seed(model.name, *prompt.texts, str(choice))
-    limit = min(prompt.output_tokens_max or model.output_tokens_max, model.output_tokens_max)
+    wanted = model.output_tokens_max if prompt.output_tokens_max is None else prompt.output_tokens_max
+    limit = min(wanted, model.output_tokens_max)
     thinking = _thinking(model, prompt, seed)[: min(limit, prompt.thinking_tokens_max)]
     if len(thinking) == limit:
         return Choice(thinking=thinking, finish_reason="length")

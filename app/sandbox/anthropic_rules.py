@@ -34,6 +34,8 @@ _BLOCKS: Final[dict[str, tuple[str, ...]]] = {
     "text_editor_code_execution_tool_result": ("tool_use_id", "content"),
     "tool_search_tool_result": ("tool_use_id", "content"),
     "container_upload": (),
+    "tool_reference": (),
+    "browser_state": (),
 }
 # (role, types that it may not say)
 _NOT_SAID_BY: Final[dict[str, tuple[str, ...]]] = {
@@ -67,8 +69,9 @@ def first_problem(request: MessagesRequest, *, is_counting: bool = False) -> str
 
 
 def _limits(request: MessagesRequest) -> Iterator[str]:
-    if request.max_tokens is not None and request.max_tokens < 1:
-        yield "max_tokens: Input should be greater than or equal to 1"
+    # 0 is taken: it fills the cache without an answer.
+    if request.max_tokens is not None and request.max_tokens < 0:
+        yield "max_tokens: Input should be greater than or equal to 0"
     if not request.messages:
         yield "messages: at least one message is required"
     # OpenAI's temperature goes to 2.
@@ -105,11 +108,8 @@ def _block(block: Block, role: str, place: str) -> Iterator[str]:
         if getattr(block, field) in (None, msgspec.UNSET):
             yield f"{place}.{block.type}.{field}: Field required"
     if block.type == "text" and block.text is not None and not block.text.strip():
-        yield (
-            "messages: text content blocks must be non-empty"
-            if not block.text
-            else ("messages: text content blocks must contain non-whitespace text")
-        )
+        what = "contain non-whitespace text" if block.text else "be non-empty"
+        yield f"messages: text content blocks must {what}"
     if block.source is not None and block.type in ("image", "document"):
         yield from _source(block, place)
     if block.type == "tool_result" and isinstance(block.content, list):

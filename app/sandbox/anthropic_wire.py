@@ -7,7 +7,7 @@ of the whole answer.
 import json
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -134,12 +134,19 @@ class AnthropicWire:
 ANTHROPIC_WIRE: Final = AnthropicWire()
 
 
-def count_tokens(body: bytes, headers: Mapping[str, str]) -> bytes:
-    """Answer `/v1/messages/count_tokens`: free, so no call of the log. Raises RequestRefused."""
+class TokenCount(NamedTuple):
+    """The answer of `/v1/messages/count_tokens`, and for which model it was asked."""
+
+    request_model: str
+    body: bytes
+
+
+def count_tokens(body: bytes, headers: Mapping[str, str]) -> TokenCount:
+    """Count what a request would be charged for. Raises RequestRefused."""
     request = decode_request(body, headers)
     if problem := first_problem(request, is_counting=True):
         raise RequestRefused(problem)
-    return msgspec.json.encode({"input_tokens": input_tokens_of(request)})
+    return TokenCount(request.model, msgspec.json.encode({"input_tokens": input_tokens_of(request)}))
 
 
 def _message(answered: Answered) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from app.sandbox.chat import ChatCall
 from app.sandbox.errors import RequestRefused
 from app.sandbox.exchange import Exchange
 from app.sandbox.faults import FaultKind, FaultPlan, FaultRule
+from app.sandbox.models import SANDBOX_MODELS
 from app.sandbox.openai_wire import OPENAI_WIRE, encode_models
 from app.sandbox.wire import Refusal, Wire
 
@@ -120,7 +121,10 @@ async def _count_tokens(exchange: Exchange, body: bytes) -> None:
     except RequestRefused as refused:
         await _refuse(exchange, ANTHROPIC_WIRE, FaultKind.BAD_REQUEST, str(refused))
         return
-    await exchange.respond(200, counted)
+    if counted.request_model not in SANDBOX_MODELS:
+        await _refuse(exchange, ANTHROPIC_WIRE, FaultKind.NOT_FOUND, f"model: {counted.request_model[:64]}")
+        return
+    await exchange.respond(200, counted.body)
 
 
 async def _refuse(exchange: Exchange, wire: Wire, kind: FaultKind, message: str) -> None:

@@ -227,7 +227,7 @@ def _read_prompt(request: ChatRequest) -> Prompt:
         is_tool_result=bool(request.messages) and request.messages[-1].role == "tool",
         parallel_tool_calls=request.parallel_tool_calls is not False,
         json_schema=_schema(request.response_format),
-        output_tokens_max=request.max_completion_tokens or request.max_tokens,
+        output_tokens_max=request.max_completion_tokens or request.max_tokens or None,
         stop=(request.stop,) if isinstance(request.stop, str) else tuple(request.stop or ()),
     )
 

@@ -8,8 +8,10 @@ import openai
 import pytest
 from anthropic.types import Message
 
+from app.providers import decode_messages, read_facts
 from app.sandbox import SANDBOX_MODELS, CallOutcome, SandboxServer
 from tests.integration.app.providers.sandbox_messages import THINK, asked, entry, raw, raw_text, refused, text
+from tests.unit.app.providers.hostile_texts import HOSTILE
 
 WEATHER: Final[Any] = {
     "name": "get_weather",
@@ -66,6 +68,7 @@ REQUESTS: Final[dict[str, dict[str, Any]]] = {
     "thinking and tools": asked("What is the weather in Oslo?", thinking=THINK, tools=[WEATHER]),
     "cut": asked(max_tokens=3),
     "cut in thinking": asked(max_tokens=4, thinking={"type": "adaptive"}),
+    "nothing wanted": asked(max_tokens=0),
     "stop": asked(stop_sequences=["is", "]"]),
     "no room for a call": asked("Weather in Oslo?", tools=[WEATHER], max_tokens=2),
     "refusal": asked("[[fault:content]]"),
@@ -250,6 +253,21 @@ async def test_tokens_are_counted_as_they_are_charged_and_no_call_is_logged(
     assert (await claude.messages.create(**request)).usage.input_tokens == counted.input_tokens
     with pytest.raises(anthropic.BadRequestError, match="at least one message"):
         await claude.messages.count_tokens(model="swift-mini", messages=[])
+    with pytest.raises(anthropic.NotFoundError):
+        await claude.messages.count_tokens(model="claude-opus-9", messages=request["messages"])
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+async def test_the_sandbox_never_counts_beyond_the_bound(sandbox: SandboxServer, text: str) -> None:
+    body = asked(
+        [{"type": "text", "text": text.strip() or "so"}],
+        system=text.strip() or "so",
+        tools=[{"name": f"f{n}", "description": text[:500], "input_schema": {"type": "object"}} for n in range(60)],
+        output_config={"format": {"type": "json_schema", "schema": {"type": "string", "description": text}}},
+    )
+    status, counted = await raw(sandbox, body, path="messages/count_tokens")
+    assert status == 200, counted
+    assert counted["input_tokens"] <= read_facts(decode_messages(json.dumps(body).encode())).input_tokens_bound
 
 
 async def test_the_key_comes_either_way_and_the_version_must(sandbox: SandboxServer) -> None:

@@ -47,7 +47,7 @@ def problem(**fields: Any) -> str | None:
     ("fields", "says"),
     [
         ({"max_tokens": ...}, "max_tokens: Field required"),
-        ({"max_tokens": 0}, "max_tokens: Input should be"),
+        ({"max_tokens": -1}, "max_tokens: Input should be"),
         ({"messages": []}, "at least one message"),
         ({"messages": ...}, "missing required field `messages`"),
         ({"messages": [{"role": "tool", "content": "x"}]}, "Invalid enum value 'tool'"),
