@@ -118,7 +118,7 @@ class WriteCompletion(Protocol):
 class DeltaReader(Protocol):
     """Reads one provider's stream, event by event, into the common form. One per attempt."""
 
-    usage: Usage | None  # of the whole answer, as far as it was told
+    usage: Usage | None  # of the whole answer; flagged as estimated while its output was not counted to the end
     failure: UpstreamError | None  # set: stop, the stream is broken
     is_done: bool  # the provider said that the stream is complete
 

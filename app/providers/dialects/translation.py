@@ -6,6 +6,8 @@
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
 from app.providers.dialects.completion import (
     Delta,
     Finished,
@@ -113,7 +115,6 @@ class TranslatingReader:
         self.response_id: str | None = None
         self.model: str | None = None
         self.finish_reason: str | None = None
-        self.usage: Usage | None = None
         self.has_content = False
         self.failure: UpstreamError | None = None
         self._reader = reader
@@ -122,6 +123,14 @@ class TranslatingReader:
         self._content_events = 0
         self._content_bytes = 0
         self._tail = b""  # of a last event that came without its blank line
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the provider counted; before its last count of the output, that is at least our own."""
+        usage = self._reader.usage
+        if usage is None or not usage.is_estimated:
+            return usage
+        return msgspec.structs.replace(usage, output_tokens=max(usage.output_tokens, self.output_tokens_estimate()))
 
     def feed(self, chunk: bytes) -> bytes:
         """Take bytes from the provider; return whole events for the caller."""
@@ -160,7 +169,6 @@ class TranslatingReader:
         return self._written(deltas)
 
     def _written(self, deltas: Sequence[Delta]) -> bytes:
-        self.usage = self._reader.usage
         for delta in deltas:
             self._note(delta)
         return self._writer.write(deltas)

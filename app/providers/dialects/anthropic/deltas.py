@@ -105,7 +105,7 @@ class AnthropicDeltaReader:
             case "ping":
                 return (_KEEP_ALIVE,)
             case "message_start" if decoded.message is not None:
-                self._add_counts(decoded.message.usage)
+                self._add_counts(decoded.message.usage, is_last=False)
                 return (Started(decoded.message.id, decoded.message.model, input_usage=self.usage),)
             case "message_delta" if decoded.delta is not None:
                 return self._read_last(decoded.delta, decoded.usage)
@@ -163,18 +163,21 @@ class AnthropicDeltaReader:
         return (ToolArgumentsDelta(self._positions[index], "{}"),)
 
     def _read_last(self, change: _Change, usage: msgspec.Raw) -> Sequence[Delta]:
-        self._add_counts(usage)
+        self._add_counts(usage, is_last=change.stop_reason is not None)
         if change.stop_reason is None:
             return _NO_DELTAS
         return (Finished(read_finish(change.stop_reason), change.stop_sequence),)
 
-    def _add_counts(self, raw: msgspec.Raw) -> None:
+    def _add_counts(self, raw: msgspec.Raw, *, is_last: bool) -> None:
         """Lay later counts over earlier ones: each is of the whole message so far."""
-        later = decode_counts(raw)
-        if later is not None:
-            told = {name: count for name in UsageShape.__struct_fields__ if (count := getattr(later, name)) is not None}
-            self._counts = msgspec.structs.replace(self._counts, **told)
-            self.usage = usage_of(self._counts) or self.usage
+        later = decode_counts(raw) or UsageShape()
+        told = {name: count for name in UsageShape.__struct_fields__ if (count := getattr(later, name)) is not None}
+        self._counts = msgspec.structs.replace(self._counts, **told)
+        usage = usage_of(self._counts)
+        # The start counts the output as well, as one token or so: only the end's count is of the whole.
+        if usage is not None and not (is_last and later.output_tokens is not None):
+            usage = msgspec.structs.replace(usage, is_estimated=True)
+        self.usage = usage
 
 
 _encode: Final = msgspec.json.encode

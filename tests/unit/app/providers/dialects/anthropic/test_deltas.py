@@ -17,8 +17,11 @@ from app.providers.dialects.completion import (
     ToolCallStarted,
 )
 from app.providers.dialects.sse import Event
+from app.providers.dialects.table import interpreter_between
 from billing import Usage
 from tests.unit.app.providers.dialects.anthropic.events import change, deltas, event, message_start, read, start, stop
+
+LAST_COUNTS = {"output_tokens": 7, "output_tokens_details": {"thinking_tokens": 2}}
 
 
 def test_a_stream_of_text_is_read() -> None:
@@ -32,7 +35,7 @@ def test_a_stream_of_text_is_read() -> None:
         event("message_delta", delta={"stop_reason": "end_turn", "stop_sequence": None}, usage={"output_tokens": 12}),
         event("message_stop"),
     )
-    begun = Usage(input_tokens=68, output_tokens=1, cache_read_input_tokens=60)
+    begun = Usage(input_tokens=68, output_tokens=1, cache_read_input_tokens=60, is_estimated=True)
     assert found == [
         Started("msg_1", "claude-opus-5", input_usage=begun),
         KeepAlive(),
@@ -113,11 +116,23 @@ def test_later_counts_are_laid_over_earlier_ones() -> None:
     reader, _ = read(
         message_start(cache_creation_input_tokens=5),
         event("message_delta", delta={}, usage={"input_tokens": 30, "output_tokens": 4}),
-        event("message_delta", delta={}, usage={"output_tokens": 6, "output_tokens_details": {"thinking_tokens": 2}}),
+        event("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 6}),
+        event("message_delta", delta={"stop_reason": "end_turn"}, usage=LAST_COUNTS),
     )
     assert reader.usage == Usage(
-        input_tokens=35, output_tokens=6, cache_creation_input_tokens=5, reasoning_output_tokens=2
+        input_tokens=35, output_tokens=7, cache_creation_input_tokens=5, reasoning_output_tokens=2
     )
+
+
+@pytest.mark.parametrize("last", [(), (event("message_delta", delta={"stop_reason": "end_turn"}, usage={}),)])
+def test_the_count_at_the_start_is_not_taken_for_that_of_the_whole(last: tuple[Event, ...]) -> None:
+    text = change(0, "text_delta", text="x" * 400)
+    reader, _ = read(message_start(), text, *last)
+    assert reader.usage == Usage(input_tokens=8, output_tokens=1, is_estimated=True)
+    translated = interpreter_between("openai", "anthropic").read_stream(wants_usage=True)
+    for one in (message_start(), text, *last):
+        translated.feed(b"data: " + one.data + b"\n\n")
+    assert translated.usage == Usage(input_tokens=8, output_tokens=100, is_estimated=True)
 
 
 def test_an_error_ends_the_stream_and_its_prose_is_not_kept() -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 from anthropic.lib.streaming._messages import accumulate_event
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -215,14 +216,15 @@ usages = st.builds(
 
 
 def joined(found: Iterable[Delta]) -> list[Delta]:
-    """The deltas with neighbouring texts joined, and a message's start without the counts that only the end knows."""
+    """The deltas with neighbouring texts joined, and the input of a message's start counted as it is on the wire."""
     whole: list[Delta] = []
     for delta in found:
         last = whole[-1] if whole else None
         if isinstance(delta, TextDelta) and isinstance(last, TextDelta):
             whole[-1] = TextDelta(last.text + delta.text)
         elif isinstance(delta, Started):
-            whole.append(Started(delta.response_id, delta.model, input_usage=delta.input_usage or Usage()))
+            begun = msgspec.structs.replace(delta.input_usage or Usage(), is_estimated=True)
+            whole.append(msgspec.structs.replace(delta, input_usage=begun))
         else:
             whole.append(delta)
     return whole
