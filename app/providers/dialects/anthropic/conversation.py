@@ -232,10 +232,6 @@ def _turns(request: _Request) -> Iterator[Turn]:
     if request.system:
         yield Turn("system", _content(request.system, "system"))
     for index, message in enumerate(request.messages):
-        if message.role not in ("user", "assistant", "system"):
-            raise BodyInvalid(
-                f"messages.{index}.role", f"messages.{index}.role: unknown role; use user, assistant or system."
-            )
         yield Turn(message.role, _content(message.content, f"messages.{index}.content"))
 
 
@@ -331,19 +327,19 @@ def _unnamed(body: MessagesBody, request: _Request) -> Iterator[str]:
         yield from _unplaced(request.output_config, "output_config")
     for tool in request.tools or ():
         yield from _unplaced(tool, "tools")
-    for content in (request.system, *(message.content for message in request.messages)):
-        if isinstance(content, list):
-            for block in content:
-                yield from _unplaced(block, "content")
-                inner = getattr(block, "content", None)
-                for shown in inner if isinstance(inner, list) else ():
+    for content in (request.system, *[message.content for message in request.messages]):
+        for block in content if isinstance(content, list) else ():
+            yield from _unplaced(block, "content")
+            if isinstance(block, _ToolResultBlock) and isinstance(block.content, list):
+                for shown in block.content:
                     yield from _unplaced(shown, "content")
 
 
-def _unplaced(said: object, path: str) -> Iterator[str]:
-    for name in _UNPLACED.get(type(said), ()):
-        if not _says_nothing(name, getattr(said, name)):
-            yield f"{path}.{name}"
+def _unplaced(said: object, path: str) -> Sequence[str]:
+    names = _UNPLACED.get(type(said), ())
+    # Most say none of them, and then hold the default itself.
+    given = [(name, value) for name in names if (value := getattr(said, name)) is not _NULL]
+    return [f"{path}.{name}" for name, value in given if not _says_nothing(name, value)]
 
 
 def _says_nothing(name: str, value: msgspec.Raw) -> bool:

@@ -123,11 +123,13 @@ def _untold(conversation: Conversation, fields: _Fields) -> Iterator[str]:
         yield "tool_choice"
     for turn in conversation.turns:
         for part in turn.parts:
+            if isinstance(part, Text):
+                continue
             if isinstance(part, Image) and part.detail not in (None, "auto"):
                 yield "image_url.detail"
             elif isinstance(part, Thinking) and not part.signature:
                 yield "reasoning_content"
-            elif turn.role == "system" and not isinstance(part, Text | Refusal):
+            elif turn.role == "system" and not isinstance(part, Refusal):
                 yield "messages.content"
 
 

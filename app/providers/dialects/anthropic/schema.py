@@ -25,12 +25,15 @@ class _Typed(msgspec.Struct):
     type: msgspec.Raw | None = None
 
 
+_decode_type: Final = msgspec.json.Decoder(_Typed).decode
+
+
 def object_schema(raw: msgspec.Raw) -> msgspec.Raw:
     """A tool's schema with the type 'object', which OpenAI leaves open and Anthropic demands."""
     if raw == EMPTY_OBJECT:
         return _EMPTY_OBJECT_SCHEMA
     try:
-        if msgspec.json.decode(raw, type=_Typed).type is not None:
+        if _decode_type(raw).type is not None:
             return raw
         fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
     except msgspec.MsgspecError:

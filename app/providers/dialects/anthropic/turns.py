@@ -1,5 +1,5 @@
-"""The turns of a conversation as Anthropic's messages and their blocks. Used by `request`, and by `completion` for
-the blocks of an answer. Pure.
+"""The turns of a conversation as Anthropic's messages and their blocks. Used by `request`, and by `completion`
+for the arguments of a call. Pure.
 
 Invariant: what is written keeps the API's rules of order: the user begins, the two sides alternate, a user's
 turn opens with the results of tools, and no text is blank.
@@ -7,9 +7,9 @@ turn opens with the results of tools, and no text is blank.
 
 import binascii
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 from zlib import crc32
 
 import msgspec
@@ -36,6 +36,7 @@ _NOT_IN_TOOL_ID: Final = re.compile(r"[^A-Za-z0-9_-]")
 _MEDIA_TYPES: Final = {"image/jpg": "image/jpeg"}  # as many write it
 
 Block = dict[str, object]
+_check_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class Message(msgspec.Struct):
@@ -79,31 +80,12 @@ def write_turns(turns: Iterable[Turn], traits: ModelTraits) -> list[Message]:
     return messages
 
 
-def blocks_of(part: Part) -> Iterator[Block]:
-    """A part as a block; none for blank text and for thinking that no provider signed, which the API refuses."""
-    match part:
-        case Text() | Refusal():
-            if part.text and not part.text.isspace():
-                block = text_block(part.text)
-                yield _cached(block) if isinstance(part, Text) and part.is_cache_point else block
-        case ToolCall():
-            block = {"type": "tool_use", "id": _tool_id(part.tool_call_id), "name": part.name}
-            block["input"] = arguments_object(part.arguments)
-            yield _cached(block) if part.is_cache_point else block
-        case ToolResult():
-            block = _tool_result(part)
-            yield _cached(block) if part.is_cache_point else block
-        case Image():
-            block = {"type": "image", "source": _source(part)}
-            yield _cached(block) if part.is_cache_point else block
-        case Document():
-            block = _document(part)
-            yield _cached(block) if part.is_cache_point else block
-        case Thinking():
-            if part.signature:
-                yield {"type": "thinking", "thinking": part.text, "signature": part.signature}
-        case RedactedThinking():
-            yield {"type": "redacted_thinking", "data": part.data}
+def write_part(part: Part) -> Block | None:
+    """A part as a block; None for blank text and for thinking that no provider signed, which the API refuses."""
+    block = _WRITERS[type(part)](part)
+    if block is not None and getattr(part, "is_cache_point", False):
+        block["cache_control"] = _CACHE_POINT
+    return block
 
 
 def text_block(text: str) -> Block:
@@ -114,7 +96,7 @@ def text_block(text: str) -> Block:
 def arguments_object(arguments: msgspec.Raw) -> msgspec.Raw:
     """A call's arguments as the JSON object that they must be; what is none is kept as text within one."""
     try:
-        msgspec.json.decode(arguments, type=dict[str, msgspec.Raw])
+        _check_object(arguments)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return msgspec.Raw(msgspec.json.encode({ARGUMENTS_TEXT: bytes(arguments).decode(errors="replace")}))
     return arguments
@@ -127,7 +109,11 @@ def _role(turn: Turn) -> str:
 def _message(role: str, turns: Iterable[Turn]) -> Message:
     if role == "system":
         return Message(role, _system_blocks(turns))
-    return Message(role, [block for turn in turns for part in turn.parts for block in blocks_of(part)])
+    return Message(role, _write(part for turn in turns for part in turn.parts))
+
+
+def _write(parts: Iterable[Part]) -> list[Block]:
+    return [block for part in parts if (block := write_part(part)) is not None]
 
 
 def _marked(block: Block) -> Block:
@@ -135,8 +121,7 @@ def _marked(block: Block) -> Block:
 
 
 def _system_blocks(turns: Iterable[Turn]) -> list[Block]:
-    parts = (part for turn in turns for part in turn.parts if isinstance(part, Text | Refusal))
-    return [block for part in parts for block in blocks_of(part)]
+    return _write(part for turn in turns for part in turn.parts if isinstance(part, Text | Refusal))
 
 
 def _is_no_result(block: Block) -> bool:
@@ -150,9 +135,21 @@ def _trim_beginning_of_answer(message: Message) -> None:
         last["text"] = str(last["text"]).rstrip()
 
 
-def _cached(block: Block) -> Block:
-    block["cache_control"] = _CACHE_POINT
-    return block
+def _text(part: Text | Refusal) -> Block | None:
+    return text_block(part.text) if part.text and not part.text.isspace() else None
+
+
+def _tool_use(call: ToolCall) -> Block:
+    tool_call_id, arguments = _tool_id(call.tool_call_id), arguments_object(call.arguments)
+    return {"type": "tool_use", "id": tool_call_id, "name": call.name, "input": arguments}
+
+
+def _thinking(part: Thinking) -> Block | None:
+    return {"type": "thinking", "thinking": part.text, "signature": part.signature} if part.signature else None
+
+
+def _redacted(part: RedactedThinking) -> Block:
+    return {"type": "redacted_thinking", "data": part.data}
 
 
 def _tool_id(given: str) -> str:
@@ -163,13 +160,17 @@ def _tool_id(given: str) -> str:
 
 def _tool_result(result: ToolResult) -> Block:
     block: Block = {"type": "tool_result", "tool_use_id": _tool_id(result.tool_call_id)}
-    content = [shown for part in result.parts for shown in blocks_of(part)]
+    content = _write(result.parts)
     if result.is_error:
         block["is_error"] = True
         content = content or [text_block(TOOL_FAILED)]
     if content:
         block["content"] = content
     return block
+
+
+def _image(image: Image) -> Block:
+    return {"type": "image", "source": _source(image)}
 
 
 def _source(given: Image | Document) -> Block:
@@ -191,3 +192,15 @@ def _document(document: Document) -> Block:
     if document.name is not None:
         block["title"] = document.name
     return block
+
+
+_WRITERS: Final[Mapping[type, Callable[[Any], Block | None]]] = {
+    Text: _text,
+    Refusal: _text,
+    ToolCall: _tool_use,
+    ToolResult: _tool_result,
+    Image: _image,
+    Document: _document,
+    Thinking: _thinking,
+    RedactedThinking: _redacted,
+}
