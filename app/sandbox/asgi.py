@@ -101,8 +101,9 @@ class SandboxApp:
         await exchange.respond(201, msgspec.json.encode(rule))
 
     def _is_key_right(self, exchange: Exchange, wire: Wire) -> bool:
-        header = next((found for name in wire.key_headers if (found := exchange.header(name))), "")
-        key = header if header == exchange.header("x-api-key") else _bearer(header)
+        name = next((name for name in wire.key_headers if exchange.header(name)), "")
+        header = exchange.header(name) or ""
+        key = _bearer(header) if name == "authorization" else header
         return bool(key) and self._api_key in (None, key)
 
 

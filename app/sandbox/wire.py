@@ -40,7 +40,7 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """An error in a vendor's vocabulary. The message may name {input_tokens}, {context_tokens} and {model}."""
+    """An error in a vendor's vocabulary. A row's message may name {input_tokens} and {context_tokens}."""
 
     status: int
     kind: str
