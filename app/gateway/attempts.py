@@ -12,8 +12,10 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Final
 
+import msgspec
 from uuid_utils.compat import uuid7
 
+from app.errors import row_of
 from app.gateway.causes import exhausted, outcome_of, read_retry_after
 from app.gateway.errors import UpstreamResting
 from app.gateway.exchange import Attempt, Exchange
@@ -69,8 +71,7 @@ class AttemptLimits:
         )
 
 
-@dataclass(slots=True, kw_only=True)
-class OpenStream:
+class OpenStream(msgspec.Struct, kw_only=True):
     """A stream whose first content has come; what is left of it waits in `chunks`.
 
     `report` tells how it ended, once: None for well, an upstream's error, or what else ended it.
@@ -84,8 +85,7 @@ class OpenStream:
     report: Callable[[BaseException | None], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class Opened(msgspec.Struct, frozen=True, kw_only=True):
     """What the first candidate that answered gave: a whole answer, or a stream that has begun."""
 
     interpreter: Interpreter
@@ -339,7 +339,7 @@ def _keep(exchange: Exchange, attempt: Attempt, error: BaseException) -> None:
         usage = estimated_usage(exchange, output_tokens=0) if attempt.is_accepted else None
         record = attempt.end(Outcome.CANCELLED, usage=usage, error_type="client_closed_request")
     else:
-        record = attempt.end(Outcome.GATEWAY_FAULT, error_type=type(error).__name__)
+        record = attempt.end(row_of(error).outcome, error_type=type(error).__name__)
     exchange.attempts.append(record)
 
 

@@ -4,26 +4,25 @@ A surface (one file in `app/http/`) knows its wire format; the pipeline knows no
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass, field
 from uuid import UUID
+
+import msgspec
 
 from app.providers import RequestBody
 from app.routing import RequestFacts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hints:
+class Hints(msgspec.Struct, frozen=True, kw_only=True):
     """What the caller's headers say. They may narrow a route, never widen it."""
 
     tags: tuple[str, ...] = ()
-    metadata: dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, str] = {}
     policy_name: str | None = None
     cost_nano_usd_max: int | None = None
     no_fallback: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatRequest:
+class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request as read: the body in its dialect, and what routing needs to know of it."""
 
     body: RequestBody
@@ -31,8 +30,7 @@ class ChatRequest:
     hints: Hints = Hints()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One request as it reached a surface.
 
     `read` takes the headers and the body, once it is known who calls; it raises HeaderInvalid, BodyInvalid,
@@ -53,8 +51,7 @@ class Call:
 Headers = list[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to a call: a body, or a stream that settles before its last bytes."""
 
     status: int

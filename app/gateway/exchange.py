@@ -4,7 +4,6 @@ The pipeline fills it, the record is made from it. Invariant: whatever ends the 
 tells all that happened up to then.
 """
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Final
@@ -22,8 +21,11 @@ ERROR_MESSAGE_CHARS_MAX: Final = 500
 NO_DECISION: Final = msgspec.Raw(b"null")
 
 
-@dataclass(slots=True, kw_only=True)
-class Attempt:
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Attempt(msgspec.Struct, kw_only=True):
     """One call to a provider while it runs; `end` turns it into its record, once."""
 
     attempt_id: UUID
@@ -83,17 +85,16 @@ class Attempt:
         )
 
 
-@dataclass(slots=True, kw_only=True)
-class Exchange:
+class Exchange(msgspec.Struct, kw_only=True):
     """The state of one request; fields are set in the order of the straight line."""
 
     call: Call
     principal: Principal
-    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    started_at: datetime = msgspec.field(default_factory=_now)
     admission: Admission | None = None
     request: ChatRequest | None = None
     decision: RouteDecision | None = None
-    attempts: list[AttemptRecord] = field(default_factory=list)
+    attempts: list[AttemptRecord] = msgspec.field(default_factory=list)
     served_by: Candidate | None = None
     answer: Answer | None = None
     dropped_params: tuple[str, ...] = ()  # of the caller's fields, those that the provider was not told

@@ -126,14 +126,10 @@ class Pipeline:
         request, admission = exchange.request, exchange.admission
         assert request is not None
         assert admission is not None
-        policy = view.policy(request.facts.policy_name)
-        signals = classify(request.facts, keywords=policy.keywords)
+        table = view.table(request.facts.policy_name)
         exchange.decision = decide(
-            signals,
-            policy,
-            candidates=view.candidates,
-            plan_allows=view.plan.allows,
-            plan_id=view.plan.plan_id,
+            classify(request.facts, keywords=table.policy.keywords),
+            table,
             headroom_nano_usd=admission.headroom_nano_usd,
             unspent_nano_usd=admission.unspent_nano_usd,
         )

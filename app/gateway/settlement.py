@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 class Settlement:
-    """Hands records to the meter; every settlement is a task of its own, awaited but not cancelled with its caller."""
+    """Hands records to the meter; what does not settle at once goes on in a task of its own."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
@@ -30,10 +30,18 @@ class Settlement:
         self.refusals_lost = 0
 
     async def settle(self, record: RequestRecord) -> None:
-        """Settle one record; committed on return, unless the database is away for longer than an answer is held."""
-        settled, _ = await asyncio.wait({self._start(record)}, timeout=ANSWER_HELD_S)
-        for task in settled:
-            task.result()
+        """Settle one record; committed on return, unless the database is away for longer than an answer is held.
+
+        A caller that is cancelled meanwhile leaves the settling to go on.
+        """
+        try:
+            await self._meter.settle(record)
+        except asyncio.CancelledError:
+            # Handed over, perhaps: settling again counts nothing twice.
+            self._start(record)
+            raise
+        except BillingError:
+            await asyncio.wait({self._start(record)}, timeout=ANSWER_HELD_S)
 
     def begin(self, record: RequestRecord) -> None:
         """Settle one record that nobody waits for: a refusal is answered at once even when the database is away."""

@@ -1,17 +1,17 @@
-"""What the request path knows of a tenant: plan, candidates and compiled policies, in memory.
+"""What the request path knows of a tenant: plan, candidates and routes by its policies, in memory.
 
 Built on demand from the snapshots of `tenants` and `billing`, dropped when either announces a change.
 Invariant: a view is never edited, so a request that holds one sees one consistent state.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from app.providers import candidates_for
-from app.routing import Candidate, Policy, PolicyNotFound, compile_policy
+from app.routing import Candidate, Policy, PolicyNotFound, RouteTable, compile_policy
 from billing import BillingSnapshot, Plan
 from tenants import EVERYONE, PLATFORM_TENANT_ID, CredentialFacts, Snapshot
 
@@ -26,16 +26,25 @@ class TenantView:
     plan: Plan
     candidates: tuple[Candidate, ...]
     pools: Mapping[UUID, tuple[CredentialFacts, ...]]  # by a candidate's credential: all that may stand in for it
-    policies: Mapping[str, Policy]
+    tables: Mapping[str, RouteTable]  # by the name of their policy
+
+    @property
+    def policies(self) -> Collection[str]:
+        """The names of the policies."""
+        return self.tables.keys()
+
+    def table(self, policy_name: str | None) -> RouteTable:
+        """The routes by a policy, `default` when none is named. Raises PolicyNotFound."""
+        wanted = policy_name or DEFAULT_POLICY
+        table = self.tables.get(wanted)
+        if table is None:
+            known = ", ".join(sorted(self.tables)) or "none"
+            raise PolicyNotFound(f"No policy is called '{wanted}' here; there are: {known}.")
+        return table
 
     def policy(self, name: str | None) -> Policy:
         """The policy by name, `default` when none is named. Raises PolicyNotFound."""
-        wanted = name or DEFAULT_POLICY
-        policy = self.policies.get(wanted)
-        if policy is None:
-            known = ", ".join(sorted(self.policies)) or "none"
-            raise PolicyNotFound(f"No policy is called '{wanted}' here; there are: {known}.")
-        return policy
+        return self.table(name).policy
 
 
 class TenantViews:
@@ -72,11 +81,16 @@ class TenantViews:
                 stored = await self._snapshot.policy(owner, name)
                 if stored is not None:
                     policies[name] = compile_policy(stored.document, name=name, version=stored.version)
+        prices = await self._billing.price_book()
+        candidates = candidates_for(own=own, shared=shared, prices=prices, plan=plan)
         return TenantView(
             plan=plan,
-            candidates=candidates_for(own=own, shared=shared, prices=await self._billing.price_book(), plan=plan),
+            candidates=candidates,
             pools=_pools(own) | _pools(shared),
-            policies=policies,
+            tables={
+                name: RouteTable(policy, candidates, plan_allows=plan.allows, plan_id=plan.plan_id)
+                for name, policy in policies.items()
+            },
         )
 
     def _drop(self, tenant_id: UUID) -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
+import msgspec
+
 from app.gateway.causes import CAUSES, Move
 from app.gateway.health import Health
 from app.providers import UpstreamError, UpstreamRefused
@@ -22,8 +24,7 @@ REPEAT_PAUSE_S_MAX: Final = 4.0
 REPEAT_WAIT_S_MAX: Final = 5.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Try:
+class Try(msgspec.Struct, frozen=True, kw_only=True):
     """A candidate to call now, or after `wait_s`. `has_next`: another candidate stands behind it."""
 
     ranked: Ranked

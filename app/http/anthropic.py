@@ -11,7 +11,7 @@ from litestar.types import Scope as Connection
 
 from app.gateway.pipeline import Pipeline
 from app.http.anthropic_errors import error_body, error_event
-from app.http.asgi import header, send_reply
+from app.http.asgi import RequestHeaders, header, send_reply
 from app.http.surface import CallReader, Wire, answer_call, asgi_route
 from app.providers import RequestBody, decode_messages
 
@@ -20,22 +20,22 @@ COUNT_OPERATION: Final = "count_tokens"
 VERSION_UNSAID: Final = "2023-06-01"
 
 
-def _decode(raw: bytes, scope: Connection) -> RequestBody:
-    return decode_messages(raw, betas=_betas(scope), version=_version(scope))
+def _decode(raw: bytes, headers: RequestHeaders) -> RequestBody:
+    return decode_messages(raw, betas=_betas(headers), version=_version(headers))
 
 
-def _decode_count(raw: bytes, scope: Connection) -> RequestBody:
-    return decode_messages(raw, betas=_betas(scope), version=_version(scope), is_count=True)
+def _decode_count(raw: bytes, headers: RequestHeaders) -> RequestBody:
+    return decode_messages(raw, betas=_betas(headers), version=_version(headers), is_count=True)
 
 
-def _version(scope: Connection) -> str:
-    return header(scope, b"anthropic-version") or VERSION_UNSAID
+def _version(headers: RequestHeaders) -> str:
+    return header(headers, b"anthropic-version") or VERSION_UNSAID
 
 
-def _betas(scope: Connection) -> tuple[str, ...]:
-    """The caller's `anthropic-beta`: one header or several, each a list."""
-    values = [bytes(value).decode("latin-1") for name, value in scope["headers"] if name == b"anthropic-beta"]
-    return tuple(beta for value in values for part in value.split(",") if (beta := part.strip()))
+def _betas(headers: RequestHeaders) -> tuple[str, ...]:
+    """The caller's `anthropic-beta`, which is a list."""
+    listed = header(headers, b"anthropic-beta") or ""
+    return tuple(beta for part in listed.split(",") if (beta := part.strip()))
 
 
 MESSAGES: Final = Wire(name="anthropic", decode=_decode, error_body=error_body, error_event=error_event)

@@ -5,6 +5,7 @@ the gateway's own work (see DECISIONS).
 """
 
 import asyncio
+from collections.abc import Mapping
 from typing import Final
 
 from litestar.types import Receive, Scope, Send
@@ -43,21 +44,31 @@ class HangUp:
         self._answering.cancel()
 
 
-def header(scope: Scope, name: bytes) -> str | None:
-    """The first value of a request header, `name` in lower case."""
-    for key, value in scope["headers"]:
-        if key == name:
-            return bytes(value).decode("latin-1")
-    return None
+RequestHeaders = Mapping[bytes, bytes]
 
 
-async def read_body(scope: Scope, receive: Receive, *, limit_bytes: int) -> bytes:
+def headers_of(scope: Scope) -> RequestHeaders:
+    """The request's headers by their lower-case names; one that was sent twice is a list, as HTTP has it."""
+    pairs = list(scope["headers"])
+    headers = dict(pairs)
+    if len(headers) == len(pairs):
+        return headers
+    return {name: b", ".join(value for each, value in pairs if each == name) for name in headers}
+
+
+def header(headers: RequestHeaders, name: bytes) -> str | None:
+    """A header's text, `name` in lower case."""
+    value = headers.get(name)
+    return None if value is None else value.decode("latin-1")
+
+
+async def read_body(headers: RequestHeaders, receive: Receive, *, limit_bytes: int) -> bytes:
     """The whole body.
 
     Raises BodyTooLarge as soon as the limit is passed, BodyTooSlow after BODY_S_MAX, ClientGone when it breaks off.
     """
-    declared = header(scope, b"content-length")
-    if declared is not None and declared.isdecimal() and int(declared) > limit_bytes:
+    declared = headers.get(b"content-length", b"")
+    if declared.isdigit() and int(declared) > limit_bytes:
         raise BodyTooLarge(limit_bytes)
     chunks: list[bytes] = []
     size = 0

@@ -7,11 +7,10 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 
 import msgspec
-from litestar.types import Scope
 
 from app.gateway.call import Hints
 from app.gateway.errors import HeaderInvalid
-from app.http.asgi import header
+from app.http.asgi import RequestHeaders, header
 
 METADATA_PAIRS_MAX: Final = 20
 METADATA_KEY_CHARS_MAX: Final = 64
@@ -26,24 +25,24 @@ _NO_HINTS: Final = Hints()
 _OUR_PREFIX: Final = b"x-signalbox-"
 
 
-def read_hints(scope: Scope) -> Hints:
+def read_hints(headers: RequestHeaders) -> Hints:
     """The hints of a request. Raises HeaderInvalid."""
-    if header(scope, b"x-request-id") is not None and client_request_id(scope) is None:
+    if b"x-request-id" in headers and client_request_id(headers) is None:
         raise HeaderInvalid("x-request-id", f"printable ASCII of at most {REQUEST_ID_CHARS_MAX} characters")
-    if not any(key.startswith(_OUR_PREFIX) for key, _ in scope["headers"]):
+    if not any(name.startswith(_OUR_PREFIX) for name in headers):
         return _NO_HINTS
     return Hints(
-        tags=_tags(header(scope, b"x-signalbox-tags")),
-        metadata=_metadata(header(scope, b"x-signalbox-metadata")),
-        policy_name=header(scope, b"x-signalbox-policy"),
-        cost_nano_usd_max=_cost(header(scope, b"x-signalbox-max-cost")),
-        no_fallback=_flag(header(scope, b"x-signalbox-no-fallback")),
+        tags=_tags(header(headers, b"x-signalbox-tags")),
+        metadata=_metadata(header(headers, b"x-signalbox-metadata")),
+        policy_name=header(headers, b"x-signalbox-policy"),
+        cost_nano_usd_max=_cost(header(headers, b"x-signalbox-max-cost")),
+        no_fallback=_flag(header(headers, b"x-signalbox-no-fallback")),
     )
 
 
-def client_request_id(scope: Scope) -> str | None:
+def client_request_id(headers: RequestHeaders) -> str | None:
     """The client's own id for the request. None also when it does not hold, which `read_hints` refuses."""
-    value = header(scope, b"x-request-id")
+    value = header(headers, b"x-request-id")
     if value is None or len(value) > REQUEST_ID_CHARS_MAX or not value.isascii() or not value.isprintable():
         return None
     return value

@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 
 from app.gateway.errors import RequestUnknown
 from app.gateway.pipeline import Pipeline
-from app.http.asgi import header, send_body
+from app.http.asgi import RequestHeaders, headers_of, send_body
 from app.http.models import list_models, list_models_for_anthropic
 from app.http.openai_errors import error_body, error_event
 from app.http.replies import JSON, error_reply
@@ -26,7 +26,7 @@ from billing import find_request
 from tenants import Database, Scope
 
 
-def _decode(raw: bytes, _: Connection) -> RequestBody:
+def _decode(raw: bytes, _: RequestHeaders) -> RequestBody:
     return decode_chat(raw)
 
 
@@ -60,9 +60,9 @@ class OpenAISurface:
         await send_body(send, 200, [JSON, *ids_of(request_id, scope)], decision_json(decision))
 
     async def _models(self, request_id: UUID, scope: Connection, receive: Receive, send: Send) -> None:
-        principal = await self._pipeline.authenticate(presented_key(scope), Scope.MODELS_CALL)
+        principal = await self._pipeline.authenticate(presented_key(headers_of(scope)), Scope.MODELS_CALL)
         view = await self._pipeline.view(principal.tenant_id)
-        is_anthropic = header(scope, b"anthropic-version") is not None
+        is_anthropic = b"anthropic-version" in headers_of(scope)
         listed = list_models_for_anthropic(view) if is_anthropic else list_models(view)
         await send_body(send, 200, [JSON, *ids_of(request_id, scope)], listed)
 
@@ -80,7 +80,7 @@ class OpenAISurface:
         return show_request
 
     async def _stored_request(self, scope: Connection, wanted_id: str) -> bytes:
-        principal = await self._pipeline.authenticate(presented_key(scope), Scope.MODELS_CALL)
+        principal = await self._pipeline.authenticate(presented_key(headers_of(scope)), Scope.MODELS_CALL)
         async with self._database.tenant(principal.tenant_id) as session:
             stored = await find_request(session, principal.tenant_id, _uuid(wanted_id))
         # A key reads its own project's requests; of others it does not even learn that they exist.

@@ -19,7 +19,7 @@ from uuid_utils.compat import uuid7
 
 from app.gateway.call import Call, ChatRequest, Headers, Refused, Reply
 from app.gateway.errors import ClientGone, MethodNotAllowed
-from app.http.asgi import HangUp, header, read_body, send_reply
+from app.http.asgi import HangUp, RequestHeaders, header, headers_of, read_body, send_reply
 from app.http.hints import client_request_id, read_hints
 from app.http.replies import WriteError, error_reply
 from app.providers import RequestBody, read_facts
@@ -35,7 +35,7 @@ class Wire:
     """One surface's words. `decode` reads a body, with what the headers add to it; it raises BodyInvalid."""
 
     name: str
-    decode: Callable[[bytes, Connection], RequestBody]
+    decode: Callable[[bytes, RequestHeaders], RequestBody]
     error_body: WriteError
     error_event: Callable[[Exception, UUID], bytes]
 
@@ -57,10 +57,11 @@ class CallReader:
         operation_name: str = "chat",
     ) -> Call:
         """The call; its body is read when the pipeline asks for it, and a stream's client watched from then on."""
+        headers = headers_of(scope)
 
         async def read() -> ChatRequest:
-            hints = read_hints(scope)
-            body = self._wire.decode(await read_body(scope, receive, limit_bytes=self._body_bytes_max), scope)
+            hints = read_hints(headers)
+            body = self._wire.decode(await read_body(headers, receive, limit_bytes=self._body_bytes_max), headers)
             if body.is_streamed and hang_up is not None:
                 hang_up.watch()
             facts = read_facts(
@@ -76,8 +77,8 @@ class CallReader:
         return Call(
             request_id=request_id,
             surface=self._wire.name,
-            presented_key=presented_key(scope),
-            client_request_id=client_request_id(scope),
+            presented_key=presented_key(headers),
+            client_request_id=client_request_id(headers),
             received_at=monotonic(),
             read=read,
             error_event=self._wire.error_event,
@@ -121,18 +122,18 @@ def asgi_route(wire: Wire, path: str, endpoints: dict[str, Endpoint]) -> BaseRou
     return asgi(path, copy_scope=False)(handle)
 
 
-def presented_key(scope: Connection) -> str | None:
+def presented_key(headers: RequestHeaders) -> str | None:
     """The API key, from wherever an SDK puts it."""
-    bearer = header(scope, b"authorization")
-    if bearer is not None and bearer[:7].lower() == "bearer ":
-        return bearer[7:].strip()
-    return header(scope, b"x-api-key") or header(scope, b"x-goog-api-key")
+    bearer = headers.get(b"authorization", b"")
+    if bearer[:7].lower() == b"bearer ":
+        return bearer[7:].strip().decode("latin-1")
+    return header(headers, b"x-api-key") or header(headers, b"x-goog-api-key")
 
 
 def ids_of(request_id: UUID, scope: Connection) -> Headers:
     """The ids that every reply carries."""
     own = str(request_id).encode()
-    theirs = client_request_id(scope)
+    theirs = client_request_id(headers_of(scope))
     return [
         (b"x-signalbox-request-id", own),
         (b"x-request-id", own if theirs is None else theirs.encode()),

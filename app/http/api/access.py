@@ -17,7 +17,7 @@ from litestar.handlers import BaseRouteHandler
 
 from app.gateway.errors import KeyMissing
 from app.http.api.services import ManagementServices
-from app.http.asgi import header
+from app.http.asgi import header, headers_of
 from tenants import KeyKind, KeyPrefix, NotFound, Principal, Scope
 
 ROOT: Final = "/api/v1"
@@ -79,7 +79,7 @@ def only_with_key(services: ManagementServices) -> Callable[[Connection, BaseRou
     """The guard of the API. Raises KeyMissing, KeyRejected, TenantSuspended, ScopeMissing."""
 
     async def guard(connection: Connection, _: BaseRouteHandler) -> None:
-        scheme, _mark, key = (header(connection.scope, b"authorization") or "").partition(" ")
+        scheme, _mark, key = (header(headers_of(connection.scope), b"authorization") or "").partition(" ")
         if scheme.lower() != "bearer" or not key.strip():
             raise KeyMissing(KeyPrefix.MANAGEMENT)
         principal = await services.principal(key.strip())

@@ -9,7 +9,7 @@ from app.http.hints import client_request_id, read_hints
 
 
 def connection(**headers: str) -> Any:
-    return {"headers": [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()]}
+    return {name.replace("_", "-").encode(): value.encode("latin-1") for name, value in headers.items()}
 
 
 def test_hints_are_read_from_their_headers() -> None:
