@@ -335,11 +335,11 @@ def _unnamed(body: MessagesBody, request: _Request) -> Iterator[str]:
                     yield from _unplaced(shown, "content")
 
 
-def _unplaced(said: object, path: str) -> Sequence[str]:
-    names = _UNPLACED.get(type(said), ())
-    # Most say none of them, and then hold the default itself.
-    given = [(name, value) for name in names if (value := getattr(said, name)) is not _NULL]
-    return [f"{path}.{name}" for name, value in given if not _says_nothing(name, value)]
+def _unplaced(said: object, path: str) -> Iterator[str]:
+    for name in _UNPLACED.get(type(said), ()):
+        value = getattr(said, name)
+        if value is not _NULL and not _says_nothing(name, value):  # most say nothing, and hold the default itself
+            yield f"{path}.{name}"
 
 
 def _says_nothing(name: str, value: msgspec.Raw) -> bool:
