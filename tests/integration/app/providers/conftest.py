@@ -1,13 +1,22 @@
-"""A sandbox that answers at once, and the official SDKs pointed at it."""
+"""A sandbox that answers at once, the official SDKs pointed at it, and both loops for the transport."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
 
 import anthropic
 import openai
 import pytest
+import uvloop
 
 from app.providers import Transport
 from app.sandbox import SandboxServer
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The transport must hold on asyncio's loop and on uvloop, which differ where sockets end."""
+    if item.path.name.startswith("test_transport"):
+        return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    return {"asyncio": asyncio.new_event_loop}
 
 
 @pytest.fixture

@@ -67,16 +67,23 @@ async def test_a_large_body_arrives_whole(transport: Transport) -> None:
         assert all(request.endswith(b"\r\n\r\n" + BIG) for request in server.requests)
 
 
-async def test_an_answer_before_the_body_was_read_is_an_answer(transport: Transport) -> None:
+@pytest.mark.parametrize("is_read_on", [False, True])
+async def test_an_answer_before_the_body_was_read_is_an_answer(transport: Transport, is_read_on: bool) -> None:
+    is_answered = asyncio.Event()
+
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(whole(b"too large", status="413 Content Too Large"))
         await writer.drain()
-        await reader.read()
+        while is_read_on and await reader.read(65_536):
+            pass
+        await is_answered.wait()
 
     state = EarlyServer(refuse)
     async with await asyncio.start_server(state.serve, "127.0.0.1", 0, limit=1_024) as server:
         response = await transport.send(call(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", body=BIG))
+        await turns()
         assert (response.status, await response.read()) == (413, b"too large")
+        is_answered.set()
         # Half of a request was sent on it: it can serve no other.
         await asyncio.wait_for(state.is_over.wait(), LONG_S)
     assert await open_sockets(transport) == 0
@@ -154,5 +161,5 @@ async def test_a_stream_that_always_has_more_ends_with_its_whole_time(transport:
 
 
 async def drain(transport: Transport, sent: UpstreamCall) -> None:
-    async for _ in (await transport.send(sent)).chunks(bytes_max=2**40):
+    async for _ in (await transport.send(sent)).chunks(bytes_max=2**32):
         pass

@@ -109,9 +109,14 @@ async def test_an_address_needs_no_resolver(port: int) -> None:
     assert names.asked == []
 
 
-async def test_even_an_address_is_checked_before_it_is_connected(port: int) -> None:
-    with pytest.raises(AddressNotAllowed):
-        await connect(Connector(AllowList(), Names().look_up), a_route(port, host="127.0.0.1", is_checked=True))
+async def test_even_an_address_is_checked_before_it_is_connected() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sentinel:
+        sentinel.setblocking(False)
+        route = a_route(sentinel.getsockname()[1], host="127.0.0.1", is_checked=True)
+        with pytest.raises(AddressNotAllowed):
+            await connect(Connector(AllowList(), Names().look_up), route)
+        with pytest.raises(BlockingIOError):
+            sentinel.accept()
 
 
 async def test_what_is_known_of_names_is_limited(port: int) -> None:
