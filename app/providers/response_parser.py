@@ -16,7 +16,6 @@ HEADERS_MAX: Final = 128
 _HEADERS_KEPT: Final = {
     name.encode(): name for name in ("content-type", "retry-after", "retry-after-ms", "x-request-id", "x-sandbox")
 }
-_BODYLESS: Final = (204, 304)
 
 
 class ResponseParser:
