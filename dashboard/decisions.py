@@ -6,7 +6,7 @@ by another release, with fields missing or new, still shows what both know.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -37,6 +37,66 @@ class StoredCandidate(msgspec.Struct, frozen=True):
     is_simulated: bool = False
 
 
+class StoredExclusion(msgspec.Struct, frozen=True, array_like=True):
+    """Why candidates fell, and the rows of those that fell for it."""
+
+    excluded: str | None = None
+    detail: str = ""
+    rows: tuple[int, ...] = ()
+    bound_nano_usd: int | None = None
+
+
+NOT_FALLEN: Final = StoredExclusion()
+NOT_AVAILABLE: Final = "not_available"  # a name that no credential reaches
+
+
+class StoredColumns(msgspec.Struct, frozen=True):
+    """The candidates as a record keeps them, in columns. One value stands for all rows of a column."""
+
+    name: tuple[str, ...]
+    order: tuple[int, ...] = ()  # rows by rank
+    excluded: tuple[StoredExclusion, ...] = ()
+    score: tuple[float | None, ...] | float | None = None
+    credential_owner: tuple[str, ...] | str | None = None
+    is_simulated: tuple[bool, ...] | bool = False
+    estimate_nano_usd: tuple[int, ...] = ()
+    reserve: tuple[tuple[int, int | None], ...] = ()  # bound and output limit, by rank
+
+    def rows(self) -> tuple[StoredCandidate, ...]:
+        """A candidate for each row."""
+        count, priced = len(self.name), len(self.estimate_nano_usd)
+        ranks = {row: rank for rank, row in enumerate(self.order, start=1)}
+        reserves = dict(zip(self.order, self.reserve, strict=False))
+        fallen = {row: exclusion for exclusion in self.excluded for row in exclusion.rows}
+        columns = zip(
+            self.name,
+            _spread(_spread(self.score, priced), count),
+            _spread(self.estimate_nano_usd, count),
+            _spread(self.credential_owner, count),
+            _spread(self.is_simulated, count),
+            strict=True,
+        )
+        rows: list[StoredCandidate] = []
+        for row, (name, score, estimate, owner, is_simulated) in enumerate(columns):
+            bound, limit = reserves.get(row, (None, None))
+            fall = fallen.get(row, NOT_FALLEN)
+            rows.append(
+                StoredCandidate(
+                    name=name,
+                    rank=ranks.get(row),
+                    excluded=fall.excluded,
+                    detail=fall.detail,
+                    score=score,
+                    bound_nano_usd=bound if fall is NOT_FALLEN else fall.bound_nano_usd,
+                    output_tokens_limit=limit,
+                    estimate_nano_usd=estimate,
+                    credential_owner=None if fall.excluded == NOT_AVAILABLE else owner,
+                    is_simulated=bool(is_simulated),
+                )
+            )
+        return tuple(rows)
+
+
 class StoredRequest(msgspec.Struct, frozen=True):
     """What the decision knew of the request: sizes and needs, no text."""
 
@@ -63,7 +123,7 @@ class StoredDecision(msgspec.Struct, frozen=True):
     task: StoredEvidence | None = None
     domain: StoredEvidence | None = None
     request: StoredRequest | None = None
-    candidates: tuple[StoredCandidate, ...] = ()
+    candidates: tuple[StoredCandidate, ...] | StoredColumns = ()
     baseline_model: str | None = None
 
 
@@ -97,7 +157,9 @@ def needs_of(request: StoredRequest) -> tuple[str, ...]:
 
 def candidate_views(decision: StoredDecision, attempts: Sequence[AttemptFacts]) -> tuple[CandidateView, ...]:
     """The candidates in the order they were to be tried, then those that fell."""
-    ordered = sorted(decision.candidates, key=lambda one: (one.rank is None, one.rank or 0, one.name))
+    candidates = decision.candidates
+    rows = candidates.rows() if isinstance(candidates, StoredColumns) else candidates
+    ordered = sorted(rows, key=lambda one: (one.rank is None, one.rank or 0, one.name))
     return tuple(_view(candidate, attempts) for candidate in ordered)
 
 
@@ -117,3 +179,9 @@ def _view(candidate: StoredCandidate, attempts: Sequence[AttemptFacts]) -> Candi
 
 def _words(name: str | None) -> str:
     return (name or "unknown").replace("_", " ")
+
+
+def _spread(column: object, rows: int) -> tuple[Any, ...]:
+    """Write out a column, which may be one value for all rows or end before the last of them."""
+    values = column if isinstance(column, tuple) else (column,) * rows
+    return (*values, *(None,) * (rows - len(values)))

@@ -28,6 +28,7 @@ from app.routing import (
     PolicyNotFound,
     RequestFacts,
     RouteDecision,
+    RouteTable,
     check_policy,
     classify,
     compile_policy,
@@ -152,10 +153,7 @@ def _decide(
 ) -> RouteDecision:
     return decide(
         classify(facts, keywords=chosen.keywords),
-        chosen,
-        candidates=view.candidates,
-        plan_allows=view.plan.allows,
-        plan_id=view.plan.plan_id,
+        RouteTable(chosen, view.candidates, plan_allows=view.plan.allows, plan_id=view.plan.plan_id),
         headroom_nano_usd=headroom,
         unspent_nano_usd=unspent,
     )

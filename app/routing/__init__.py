@@ -2,7 +2,7 @@
 
 from app.routing.candidate import Candidate, Capability, Feature
 from app.routing.classify import classify
-from app.routing.decide import AUTO, NAMED_MODEL_RULE, decide
+from app.routing.decide import decide
 from app.routing.decision import (
     Evidence,
     Exclusion,
@@ -21,7 +21,10 @@ from app.routing.errors import (
     PolicyNotFound,
     RoutingError,
 )
+from app.routing.lazily import Lazily
 from app.routing.policy import Policy, check_policy, compile_policy, load_default_policy
+from app.routing.record import decision_record, explain_record
+from app.routing.table import AUTO, NAMED_MODEL_RULE, RouteTable
 from app.routing.taxonomy import Domain, Task
 from app.routing.words import decision_json, route_header
 
@@ -34,6 +37,7 @@ __all__ = [
     "Evidence",
     "Exclusion",
     "Feature",
+    "Lazily",
     "ModelNotAllowed",
     "ModelNotFound",
     "NoCandidateLeft",
@@ -44,6 +48,7 @@ __all__ = [
     "Ranked",
     "RequestFacts",
     "RouteDecision",
+    "RouteTable",
     "RoutingError",
     "Signals",
     "Task",
@@ -53,6 +58,8 @@ __all__ = [
     "compile_policy",
     "decide",
     "decision_json",
+    "decision_record",
+    "explain_record",
     "load_default_policy",
     "route_header",
 ]

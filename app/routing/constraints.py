@@ -1,23 +1,27 @@
-"""What a candidate must satisfy, and the bound and output limit it gets. Called by `decide` per candidate.
+"""What a candidate must satisfy, and the bound and output limit it gets. Called by `lineup` and `ranking`.
+
+The constraints stand in three groups, by what they depend on: `bar` on the tenant alone, `lack` on what a
+request needs, `examine` on its size and its room. The first one that fails names the fall.
 
 A candidate that fits has a bound in billed nano-USD that holds for the limit that will be sent, and lies
 within the headroom and the cost maximum.
 """
 
 from collections.abc import Callable
+from itertools import compress, product
 from typing import Final
 
 import msgspec
 
-from app.routing.candidate import Candidate, Capability
-from app.routing.decision import Exclusion, RequestFacts
+from app.routing.candidate import Candidate, Capability, Feature
+from app.routing.decision import Exclusion, Fall, RequestFacts
 from app.routing.dollars import usd
-from billing import Price, Usage, billed_nano_usd
+from app.routing.taxonomy import TYPICAL_OUTPUT_TOKENS, TYPICAL_OUTPUT_TOKENS_ELSE
 
 DEFAULT_OUTPUT_TOKENS: Final = 8_192  # reserved and sent when the caller said no limit
 DEFAULT_OUTPUT_TOKENS_UNKNOWN: Final = 4_096  # the same where the model's own limit is unknown: nearly all take it
 MINIMUM_OUTPUT_TOKENS: Final = 64  # a limit cut below this would cut answers, not spend
-PARTS_PER_MILLION: Final = 1_000_000
+PER_MILLION: Final = 1_000_000
 
 
 class Fit(msgspec.Struct, frozen=True):
@@ -28,112 +32,157 @@ class Fit(msgspec.Struct, frozen=True):
     is_output_shrunk: bool = False
 
 
-class Fall(msgspec.Struct, frozen=True):
-    """Why a candidate may not be tried."""
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What bounds and limits are computed from, as plain numbers; made once a candidate."""
 
-    exclusion: Exclusion
-    detail: str
-    bound_nano_usd: int | None = None  # the least that a cap would have to leave
+    dearest_input_nano_usd_per_million: int
+    output_nano_usd_per_million: int
+    per_request_nano_usd: int
+    rate_ppm: int
+    context_tokens: int | None
+    output_tokens_max: int | None
+
+    def bound_nano_usd(self, input_tokens: int, output_tokens: int) -> int:
+        """Give the most that the tenant can be billed for that many tokens: the same as `Candidate.bound_nano_usd`."""
+        parts = (
+            input_tokens * self.dearest_input_nano_usd_per_million + output_tokens * self.output_nano_usd_per_million
+        )
+        cost_nano_usd = -(-parts // PER_MILLION) + self.per_request_nano_usd
+        return -(-cost_nano_usd * self.rate_ppm // PER_MILLION)
+
+    def output_tokens_within(self, cap_nano_usd: int, input_tokens: int) -> int:
+        """Give the output tokens that fit under a billed amount which more of them would exceed."""
+        # ceil(cost x rate) <= cap exactly when cost <= floor(cap / rate).
+        cost_nano_usd = cap_nano_usd * PER_MILLION // self.rate_ppm
+        parts = input_tokens * self.dearest_input_nano_usd_per_million
+        left = cost_nano_usd + parts // -PER_MILLION - self.per_request_nano_usd
+        return max(0, left) * PER_MILLION // self.output_nano_usd_per_million
+
+    def is_free(self) -> bool:
+        """Tell whether no amount of tokens costs the tenant anything."""
+        return self.bound_nano_usd(PER_MILLION, PER_MILLION) == 0
 
 
 class Demand(msgspec.Struct, frozen=True, kw_only=True):
     """What a request needs and what it may cost; made once a decision."""
 
     facts: RequestFacts
+    task: str
     needs: frozenset[Capability]
-    plan_allows: Callable[[str], bool]
-    plan_id: str
     headroom_nano_usd: int | None
     cost_nano_usd_max: int | None
-    typical_usage: Usage
+    output_tokens_typical: int  # of all choices together
+
+    def cap_nano_usd(self) -> int | None:
+        """The least of what may be spent; None when nothing caps it."""
+        if self.headroom_nano_usd is None or self.cost_nano_usd_max is None:
+            return self.headroom_nano_usd if self.cost_nano_usd_max is None else self.cost_nano_usd_max
+        return min(self.headroom_nano_usd, self.cost_nano_usd_max)
+
+
+_NEEDS: Final = {
+    flags: frozenset(compress((Capability.TOOLS, Capability.IMAGES, Capability.JSON_SCHEMA), flags))
+    for flags in product((False, True), repeat=3)
+}
 
 
 def demand_of(
-    facts: RequestFacts,
-    *,
-    plan_allows: Callable[[str], bool],
-    plan_id: str,
-    headroom_nano_usd: int | None,
-    cost_nano_usd_max: int | None,
-    output_tokens_typical: int,
+    facts: RequestFacts, task: str, *, headroom_nano_usd: int | None, cost_nano_usd_max: int | None
 ) -> Demand:
     """Gather a demand. The caller's cost maximum and the policy's both hold: the smaller counts."""
-    needs = {
-        Capability.TOOLS: facts.has_tools,
-        Capability.IMAGES: facts.has_images,
-        Capability.JSON_SCHEMA: facts.wants_json_schema,
-    }
-    maxima = [amount for amount in (facts.cost_nano_usd_max, cost_nano_usd_max) if amount is not None]
-    wanted = facts.output_tokens_wanted
-    typical = output_tokens_typical if wanted is None else min(wanted, output_tokens_typical)
+    most, wanted = facts.cost_nano_usd_max, facts.output_tokens_wanted
+    if most is None or (cost_nano_usd_max is not None and cost_nano_usd_max < most):
+        most = cost_nano_usd_max
+    typical = TYPICAL_OUTPUT_TOKENS.get(task, TYPICAL_OUTPUT_TOKENS_ELSE)
     return Demand(
         facts=facts,
-        needs=frozenset(capability for capability, is_needed in needs.items() if is_needed),
-        plan_allows=plan_allows,
-        plan_id=plan_id,
+        task=task,
+        needs=_NEEDS[facts.has_tools, facts.has_images, facts.wants_json_schema],
         headroom_nano_usd=headroom_nano_usd,
-        cost_nano_usd_max=min(maxima, default=None),
-        typical_usage=Usage(input_tokens=facts.input_tokens_estimate, output_tokens=typical * facts.choices),
+        cost_nano_usd_max=most,
+        output_tokens_typical=(typical if wanted is None else min(wanted, typical)) * facts.choices,
     )
 
 
-def estimate_nano_usd(candidate: Candidate, demand: Demand) -> int | None:
-    """Estimate what a candidate would bill for this request with a typical answer; None without a price."""
+def bar(candidate: Candidate, *, plan_allows: Callable[[str], bool], plan_id: str) -> Fall | None:
+    """Say why no request may take a candidate, or None."""
+    if not plan_allows(candidate.name):
+        return Fall(Exclusion.NOT_IN_PLAN, f"the plan '{plan_id}' does not include it")
     if candidate.price is None:
-        return None
-    return billed_nano_usd(candidate.price.cost_nano_usd(demand.typical_usage), candidate.rate_ppm)
-
-
-def examine(candidate: Candidate, name: str, demand: Demand) -> Fit | Fall:
-    """Hold a candidate against a demand; the first constraint that fails names the fall."""
-    if not demand.plan_allows(name):
-        return Fall(Exclusion.NOT_IN_PLAN, f"the plan '{demand.plan_id}' does not include it")
-    price = candidate.price
-    if price is None:
         return Fall(Exclusion.UNKNOWN_PRICE, "its price is unknown, and an unknown price is not zero")
-    if demand.needs and candidate.capabilities is not None and not demand.needs <= candidate.capabilities:
-        lacking = ", ".join(sorted(demand.needs - candidate.capabilities))
+    return None
+
+
+def lack(candidate: Candidate, needs: frozenset[Capability], features: frozenset[Feature]) -> Fall | None:
+    """Say what a candidate cannot do that a request needs, or None."""
+    if candidate.capabilities is not None and not needs <= candidate.capabilities:
+        lacking = ", ".join(sorted(needs - candidate.capabilities))
         return Fall(Exclusion.NOT_CAPABLE, f"the request needs {lacking}, which it lacks")
-    if candidate.features is not None and not demand.facts.features <= candidate.features:
-        lacking = ", ".join(sorted(demand.facts.features - candidate.features))
+    if candidate.features is not None and not features <= candidate.features:
+        lacking = ", ".join(sorted(features - candidate.features))
         return Fall(Exclusion.NOT_CAPABLE, f"its provider's dialect cannot express {lacking}")
-    limit = _output_limit(price, demand.facts)
-    if isinstance(limit, Fall):
-        return limit
-    return _afford(candidate, price, limit, demand)
+    return None
 
 
-def _output_limit(price: Price, facts: RequestFacts) -> int | Fall:
+def examine(terms: Terms, demand: Demand) -> Fit | Fall:
+    """Hold a capable candidate's context and bound against a demand."""
+    limit = _output_limit(terms, demand.facts)
+    return limit if isinstance(limit, Fall) else _afford(terms, limit, demand)
+
+
+def output_tokens_limits(facts: RequestFacts) -> tuple[int, int]:
+    """Give the least limit that a context must leave room for, and the highest that any candidate gets."""
+    wanted = facts.output_tokens_wanted
+    return (MINIMUM_OUTPUT_TOKENS, DEFAULT_OUTPUT_TOKENS) if wanted is None else (wanted, wanted)
+
+
+def terms_of(candidate: Candidate) -> Terms:
+    """Read the terms of a candidate, whose price must be known."""
+    price = candidate.price
+    assert price is not None
+    most = price.bound_nano_usd(input_tokens=PER_MILLION, output_tokens=0)
+    return Terms(
+        dearest_input_nano_usd_per_million=most - price.per_request_nano_usd,
+        output_nano_usd_per_million=price.output_nano_usd_per_million,
+        per_request_nano_usd=price.per_request_nano_usd,
+        rate_ppm=candidate.rate_ppm,
+        context_tokens=price.context_tokens,
+        output_tokens_max=price.output_tokens_max,
+    )
+
+
+def _output_limit(terms: Terms, facts: RequestFacts) -> int | Fall:
     """Find the output tokens of one choice, as far as the model and its context go.
 
     The context is held against the estimate of the input, since the bound counts bytes and would
     refuse what fits.
     """
-    wanted, most = facts.output_tokens_wanted, price.output_tokens_max
+    wanted, most = facts.output_tokens_wanted, terms.output_tokens_max
     if wanted is not None:
         limit = wanted if most is None else min(wanted, most)
     else:
         limit = DEFAULT_OUTPUT_TOKENS_UNKNOWN if most is None else min(DEFAULT_OUTPUT_TOKENS, most)
-    if price.context_tokens is None:
+    if terms.context_tokens is None:
         return limit
-    room = price.context_tokens - facts.input_tokens_estimate
+    room = terms.context_tokens - facts.input_tokens_estimate
     if room < (limit if wanted is not None else min(limit, MINIMUM_OUTPUT_TOKENS)):
         detail = (
             f"about {facts.input_tokens_estimate} input tokens and {limit} output tokens "
-            f"do not fit its context of {price.context_tokens}"
+            f"do not fit its context of {terms.context_tokens}"
         )
         return Fall(Exclusion.CONTEXT_TOO_SMALL, detail)
     return min(limit, room)
 
 
-def _afford(candidate: Candidate, price: Price, limit: int, demand: Demand) -> Fit | Fall:
+def _afford(terms: Terms, limit: int, demand: Demand) -> Fit | Fall:
     """Hold the bound against the cost maximum, then the headroom; cut an unsaid limit until it fits."""
     facts = demand.facts
-    bound = _bound(candidate, facts, limit)
-    sent = None if limit == facts.output_tokens_wanted else limit
+    input_tokens, wanted = facts.input_tokens_bound, facts.output_tokens_wanted
+    bound = terms.bound_nano_usd(input_tokens, limit * facts.choices)
+    sent = None if limit == wanted else limit
     if demand.headroom_nano_usd is None and demand.cost_nano_usd_max is None:
         return Fit(bound, sent)
-    if facts.is_unbounded and not _is_free(candidate, price):
+    if facts.is_unbounded and not terms.is_free():
         return Fall(Exclusion.UNBOUNDED, "the request holds content whose cost has no bound, and its cost is capped")
     is_shrunk = False
     for cap, exclusion, what in (
@@ -142,30 +191,11 @@ def _afford(candidate: Candidate, price: Price, limit: int, demand: Demand) -> F
     ):
         if cap is None or bound <= max(cap, 0):
             continue
-        is_said = facts.output_tokens_wanted is not None
-        least = _bound(candidate, facts, limit if is_said else min(limit, MINIMUM_OUTPUT_TOKENS))
+        least_limit = limit if wanted is not None else min(limit, MINIMUM_OUTPUT_TOKENS)
+        least = terms.bound_nano_usd(input_tokens, least_limit * facts.choices)
         if least > max(cap, 0):
             detail = f"it can cost {usd(least)}, and {what} is {usd(max(cap, 0))}"
             return Fall(exclusion, detail, least)
-        limit = _tokens_within(candidate, price, cap, facts)
-        bound, sent, is_shrunk = _bound(candidate, facts, limit), limit, True
+        limit = terms.output_tokens_within(cap, input_tokens) // facts.choices
+        bound, sent, is_shrunk = terms.bound_nano_usd(input_tokens, limit * facts.choices), limit, True
     return Fit(bound, sent, is_shrunk)
-
-
-def _bound(candidate: Candidate, facts: RequestFacts, output_tokens: int) -> int:
-    return candidate.bound_nano_usd(input_tokens=facts.input_tokens_bound, output_tokens=output_tokens * facts.choices)
-
-
-def _tokens_within(candidate: Candidate, price: Price, cap_nano_usd: int, facts: RequestFacts) -> int:
-    """How many output tokens of one choice fit under a billed amount that the whole limit exceeds."""
-    # ceil(cost x rate) <= cap exactly when cost <= floor(cap / rate).
-    cost_nano_usd = cap_nano_usd * PARTS_PER_MILLION // candidate.rate_ppm
-    within = price.output_tokens_within(cost_nano_usd, input_tokens=facts.input_tokens_bound)
-    assert within is not None  # were output free, no limit on it could bring the bound under the cap
-    return within // facts.choices
-
-
-def _is_free(candidate: Candidate, price: Price) -> bool:
-    """Tell whether no amount of tokens costs the tenant anything."""
-    million = PARTS_PER_MILLION
-    return candidate.rate_ppm == 0 or price.bound_nano_usd(input_tokens=million, output_tokens=million) == 0

@@ -3,12 +3,15 @@
 A decision is a value: the live path, `POST /v1/route`, the console and a replay hold the same one.
 """
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from app.routing.candidate import Candidate, Feature
+
+NO_ROWS: Final = msgspec.Raw(b"[]")
 
 DecidedBy = Literal["tag", "keyword", "structure", "default", "classifier", "model"]
 
@@ -69,6 +72,14 @@ class Exclusion(StrEnum):
     NOT_AVAILABLE = "not_available"  # the policy names it, but no credential reaches it
 
 
+class Fall(msgspec.Struct, frozen=True):
+    """Why a candidate may not be tried."""
+
+    exclusion: Exclusion
+    detail: str
+    bound_nano_usd: int | None = None  # the least that a cap would have to leave
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """One candidate as the decision saw it."""
 
@@ -93,17 +104,49 @@ class Ranked(msgspec.Struct, frozen=True, kw_only=True):
     is_output_shrunk: bool = False  # the limit was cut to fit the headroom; a header says so
 
 
+class CandidateColumns(msgspec.Struct, frozen=True, kw_only=True):
+    """The verdicts once more, in columns: as cheap to make and to store as they can be.
+
+    Rows have numbers. `names` and the other encoded columns are JSON that was written when the tenant's view was
+    built; of the rows after those that have an estimate, no request can take any.
+    """
+
+    names: msgspec.Raw = NO_ROWS
+    credential_owners: msgspec.Raw = NO_ROWS
+    are_simulated: msgspec.Raw = NO_ROWS
+    scores: msgspec.Raw = NO_ROWS
+    estimates_nano_usd: Sequence[int] = ()
+    order: Sequence[int] = ()  # rows by rank
+    falls: Mapping[int, Fall] = {}  # by row
+    barred: Mapping[Fall, Sequence[int]] = {}  # the rows that fall for every request
+    unlisted_count: int = 0  # more that are barred, and have no row
+
+
 class RouteDecision(msgspec.Struct, frozen=True, kw_only=True):
-    """The route of one request. `ranked` may be empty: then `refusal` says why."""
+    """The route of one request. `ranked` may be empty: then `refusal` says why.
+
+    Verdicts and ranked candidates are made when they are read: most requests read one.
+    """
 
     policy_name: str
     policy_version: int
     rule: str
     reason: str
     signals: Signals
-    verdicts: tuple[Verdict, ...]
-    ranked: tuple[Ranked, ...]
+    verdicts: Sequence[Verdict]
+    ranked: Sequence[Ranked]
+    columns: CandidateColumns = CandidateColumns()
     baseline: Candidate | None = None  # the dearest eligible candidate: what savings are measured against
     refusal: str | None = None
+    plan_id: str = ""
+    headroom_nano_usd: int | None = None  # as it was seen; None: no budget covers the request
     first_token_ms_max: int | None = None  # the rule's patience with each candidate
     moves_on_refusal: bool = False
+
+
+def rows_by_fall(falls: Mapping[int, Fall]) -> dict[Fall, list[int]]:
+    """Turn rows with their falls into falls with their rows: many fall for one reason."""
+    rows: dict[Fall, list[int]] = {}
+    for row, fall in falls.items():
+        rows.setdefault(fall, []).append(row)
+    return rows

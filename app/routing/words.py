@@ -3,11 +3,12 @@
 None of them holds text of the prompt.
 """
 
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
-from app.routing.decision import Evidence, RouteDecision, Signals, Verdict
+from app.routing.candidate import Feature
+from app.routing.decision import Evidence, RouteDecision, Signals
 from app.routing.policy_document import Strategy
 
 HEADER_CHARACTERS_MAX: Final = 512
@@ -33,13 +34,17 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
     has_tools: bool
     has_images: bool
     wants_json_schema: bool
+    features: tuple[Feature, ...]
     is_streamed: bool
     is_unbounded: bool
     cost_nano_usd_max: int | None
     no_fallback: bool
 
 
-class DecisionView(msgspec.Struct, frozen=True, kw_only=True):
+Candidates = TypeVar("Candidates")
+
+
+class DecisionView(msgspec.Struct, Generic[Candidates], frozen=True, kw_only=True):
     """The JSON of a decision; the record, `POST /v1/route` and the console show the same."""
 
     policy_name: str
@@ -50,19 +55,20 @@ class DecisionView(msgspec.Struct, frozen=True, kw_only=True):
     task: Evidence
     domain: Evidence
     request: RequestView
-    candidates: tuple[Verdict, ...]
+    candidates: Candidates
+    plan_id: str
+    headroom_nano_usd: int | None
     baseline_model: str | None
     first_token_ms_max: int | None
     moves_on_refusal: bool
 
 
-def reason_of(signals: Signals, ground: str, strategy: Strategy, names: tuple[str, ...]) -> str:
-    """Say how a route came about: the task and its ground, the rule, the strategy and its first pick."""
-    task = f"task {signals.task.value} by {signals.task.because}"
-    if not names:
-        return f"{task} → {ground} → nothing left"
-    pick = names[0] if len(names) == 1 else f"{_STRATEGY_WORDS[strategy]} of {len(names)}: {names[0]}"
-    return f"{task} → {ground} → {pick}"
+def reason_of(signals: Signals, ground: str, strategy: Strategy, first: str | None, count: int) -> str:
+    """Say how a route came about: the task and its ground, the rule, the strategy and its first pick of how many."""
+    task = f"task {signals.task.value} by {signals.task.because} → {ground}"
+    if first is None:
+        return f"{task} → nothing left"
+    return f"{task} → {first}" if count == 1 else f"{task} → {_STRATEGY_WORDS[strategy]} of {count}: {first}"
 
 
 def refusal_of(decision: RouteDecision) -> str:
@@ -79,21 +85,22 @@ def refusal_of(decision: RouteDecision) -> str:
 def route_header(decision: RouteDecision) -> str:
     """Write `policy=default@3;rule=…;task=…;confidence=0.83;reason=…` in printable ASCII of bounded length."""
     task = decision.signals.task
-    fields = (
-        ("policy", f"{decision.policy_name}@{decision.policy_version}"),
-        ("rule", decision.rule),
-        ("task", task.value),
-        ("confidence", f"{task.confidence:.2f}"),
-        ("reason", decision.reason),
-    )
-    return ";".join(f"{name}={_header_safe(value)}" for name, value in fields)[:HEADER_CHARACTERS_MAX]
+    policy = _header_safe(f"{decision.policy_name}@{decision.policy_version}")
+    return (
+        f"policy={policy};rule={_header_safe(decision.rule)};task={_header_safe(task.value)};"
+        f"confidence={task.confidence:.2f};reason={_header_safe(decision.reason)}"
+    )[:HEADER_CHARACTERS_MAX]
 
 
 def decision_json(decision: RouteDecision) -> bytes:
-    """Encode a decision for the record and the API."""
-    facts = decision.signals.facts
-    baseline = decision.baseline
-    view = DecisionView(
+    """Encode a decision for those who read it now: an object for each candidate."""
+    return msgspec.json.encode(decision_view(decision, tuple(decision.verdicts)))
+
+
+def decision_view(decision: RouteDecision, candidates: Candidates) -> DecisionView[Candidates]:
+    """Give what is told of a decision, with its candidates in one form or another."""
+    facts, baseline = decision.signals.facts, decision.baseline
+    return DecisionView(
         policy_name=decision.policy_name,
         policy_version=decision.policy_version,
         rule=decision.rule,
@@ -101,17 +108,35 @@ def decision_json(decision: RouteDecision) -> bytes:
         refusal=decision.refusal,
         task=decision.signals.task,
         domain=decision.signals.domain,
-        request=RequestView(**{name: getattr(facts, name) for name in RequestView.__struct_fields__}),
-        candidates=decision.verdicts,
+        request=RequestView(
+            request_model=facts.request_model,
+            input_tokens_bound=facts.input_tokens_bound,
+            input_tokens_estimate=facts.input_tokens_estimate,
+            output_tokens_wanted=facts.output_tokens_wanted,
+            choices=facts.choices,
+            turns=facts.turns,
+            has_tools=facts.has_tools,
+            has_images=facts.has_images,
+            wants_json_schema=facts.wants_json_schema,
+            features=tuple(sorted(facts.features)) if facts.features else (),
+            is_streamed=facts.is_streamed,
+            is_unbounded=facts.is_unbounded,
+            cost_nano_usd_max=facts.cost_nano_usd_max,
+            no_fallback=facts.no_fallback,
+        ),
+        candidates=candidates,
+        plan_id=decision.plan_id,
+        headroom_nano_usd=decision.headroom_nano_usd,
         baseline_model=None if baseline is None else baseline.name,
         first_token_ms_max=decision.first_token_ms_max,
         moves_on_refusal=decision.moves_on_refusal,
     )
-    return msgspec.json.encode(view)
 
 
 def _header_safe(value: str) -> str:
     """Keep what a header field may hold; `;` parts fields and so becomes a comma."""
-    ascii_only = value.replace("→", "->").replace(";", ",").encode("ascii", "replace").decode("ascii")
-    printable = "".join(character if " " <= character <= "~" else " " for character in ascii_only)
-    return printable[:HEADER_VALUE_CHARACTERS_MAX].strip()
+    text = value.replace("→", "->").replace(";", ",")
+    if not (text.isascii() and text.isprintable()):
+        ascii_only = text.encode("ascii", "replace").decode("ascii")
+        text = "".join(character if " " <= character <= "~" else " " for character in ascii_only)
+    return text[:HEADER_VALUE_CHARACTERS_MAX].strip()

@@ -2,9 +2,14 @@
 
 from typing import Any
 
-from app.routing import Exclusion
+import msgspec
+from hypothesis import given
+
+from app.routing import Candidate, Exclusion, NoCandidateLeft, decision_record, explain_record
 from dashboard.decisions import candidate_views, read_decision
 from tests.integration.dashboard.builders import a_decision
+from tests.unit.app.routing.builders import compile_document, route
+from tests.unit.app.routing.test_decisions_hold import CANDIDATES, CAPS, CHOICES, SIGNALS
 from tests.unit.dashboard.builders import an_attempt
 
 
@@ -46,3 +51,30 @@ def test_fields_of_another_release_are_passed_over() -> None:
     decision = read_decision({"rule": "x", "invented_later": {"a": 1}})
     assert decision is not None
     assert (decision.rule, decision.candidates) == ("x", ())
+
+
+@given(signals=SIGNALS, default=CHOICES, candidates=CANDIDATES, headroom=CAPS)
+def test_columns_read_as_the_objects_that_are_shown(
+    signals: Any, default: dict[str, Any], candidates: list[Candidate], headroom: int | None
+) -> None:
+    try:
+        routed = route(signals, compile_document({"default": default}), candidates=candidates, headroom=headroom)
+    except NoCandidateLeft as error:
+        routed = error.decision
+    record = decision_record(routed)
+    kept, shown = (read_decision(msgspec.json.decode(form)) for form in (record, explain_record(record)))
+    assert kept is not None
+    assert shown is not None
+    views = [(view.candidate, view.fate, view.because) for view in candidate_views(shown, [])]
+    kept_views = [(view.candidate, view.fate, view.because) for view in candidate_views(kept, [])]
+    assert sorted(kept_views, key=repr) == sorted(views, key=repr)
+    assert [each for each, *_ in kept_views if each.rank] == [each for each, *_ in views if each.rank]
+
+
+def test_a_column_may_be_one_value_and_rows_may_be_missing() -> None:
+    columns = {"name": ["a/b", "c/d"], "order": [1], "excluded": [["over_budget", "too dear", [0], 7]], "score": 0.5}
+    decision = read_decision({"candidates": columns})
+    assert decision is not None
+    first, second = (view.candidate for view in candidate_views(decision, []))
+    assert (first.name, first.rank, first.bound_nano_usd) == ("c/d", 1, None)
+    assert (second.name, second.excluded, second.detail, second.bound_nano_usd) == ("a/b", "over_budget", "too dear", 7)

@@ -4,7 +4,17 @@ import json
 from typing import Any
 from uuid import UUID
 
-from app.routing import Candidate, Capability, Evidence, Policy, RequestFacts, RouteDecision, Signals, decide
+from app.routing import (
+    Candidate,
+    Capability,
+    Evidence,
+    Policy,
+    RequestFacts,
+    RouteDecision,
+    RouteTable,
+    Signals,
+    decide,
+)
 from app.routing import compile_policy as compile_bytes
 from billing import CredentialOwner, Price
 
@@ -88,10 +98,12 @@ def route(
     """Decide; `allowed` of None is a plan that includes every model."""
     return decide(
         signals or make_signals(),
-        policy or make_policy(),
-        candidates=[make_candidate()] if candidates is None else candidates,
-        plan_allows=lambda name: allowed is None or name in allowed,
-        plan_id="pro",
+        RouteTable(
+            policy or make_policy(),
+            (make_candidate(),) if candidates is None else tuple(candidates),
+            plan_allows=lambda name: allowed is None or name in allowed,
+            plan_id="pro",
+        ),
         headroom_nano_usd=headroom,
         unspent_nano_usd=unspent,
     )

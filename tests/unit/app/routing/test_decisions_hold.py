@@ -11,7 +11,7 @@ from tests.unit.app.routing.builders import compile_document, make_candidate, ma
 
 MODELS = ("a/one", "a/two", "b/one", "b/two", "c/three")
 
-_CANDIDATES = st.lists(
+CANDIDATES = st.lists(
     st.builds(
         make_candidate,
         st.sampled_from(MODELS),
@@ -28,7 +28,7 @@ _CANDIDATES = st.lists(
     max_size=8,
     unique_by=lambda candidate: (candidate.name, candidate.credential_id),
 )
-_CHOICES = st.builds(
+CHOICES = st.builds(
     lambda candidates, extra, may_change_owner: {
         "candidates": candidates, **extra, "may_change_owner": may_change_owner
     },
@@ -44,7 +44,7 @@ _CHOICES = st.builds(
     ),
     st.booleans(),
 )  # fmt: skip
-_SIGNALS = st.builds(
+SIGNALS = st.builds(
     make_signals,
     input_tokens_bound=st.integers(0, 400_000),
     input_tokens_estimate=st.integers(0, 100_000),
@@ -56,16 +56,16 @@ _SIGNALS = st.builds(
     cost_nano_usd_max=st.none() | st.integers(0, 10**10),
     tags=st.lists(st.sampled_from(["vip", "task:planning", "*"]), max_size=2).map(tuple),
 )
-_CAPS = st.none() | st.integers(-(10**6), 10**10)
+CAPS = st.none() | st.integers(-(10**6), 10**10)
 
 
 @given(
-    signals=_SIGNALS,
-    vip=_CHOICES,
-    default=_CHOICES,
-    candidates=_CANDIDATES,
+    signals=SIGNALS,
+    vip=CHOICES,
+    default=CHOICES,
+    candidates=CANDIDATES,
     allowed=st.sets(st.sampled_from(MODELS)),
-    headroom=_CAPS,
+    headroom=CAPS,
     data=st.data(),
 )
 def test_decision_keeps_its_promises(

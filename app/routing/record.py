@@ -1,0 +1,131 @@
+"""A decision as its record keeps it: the verdicts in columns, a quarter of the bytes of the JSON that is shown.
+
+`decision_record` is called once per request, `explain_record` when somebody reads one. Invariant: what the
+record keeps explains every candidate; it leaves out the bounds of those that a request hardly gets to, and
+counts what the plan bars beyond `BARRED_LISTED_MAX`.
+
+    candidates: {
+      name: […], credential_owner: […], is_simulated: […], score: […]   a row each; one value stands for all rows
+      estimate_nano_usd: […]                                            of the rows that some request can take
+      order: [row, …]                                                   by rank, from 1
+      reserve: [[bound_nano_usd, output_tokens_limit], …]               of the first ranks
+      excluded: [[exclusion, detail, [row, …], bound_nano_usd], …]
+      unlisted: n                                                       more that the plan or the price book bars
+    }
+"""
+
+from collections.abc import Sequence
+from typing import Final, TypeVar
+
+import msgspec
+
+from app.routing.decision import Exclusion, RouteDecision, Verdict, rows_by_fall
+from app.routing.words import decision_view
+
+RESERVES_KEPT: Final = 3  # as many candidates as a request tries unless it is set otherwise
+
+Value = TypeVar("Value")
+
+
+class _Excluded(msgspec.Struct, frozen=True, array_like=True):
+    exclusion: Exclusion
+    detail: str
+    rows: Sequence[int]
+    bound_nano_usd: int | None = None
+
+
+class _Written(msgspec.Struct, frozen=True, kw_only=True):
+    """The columns as they are written: those that are the same for every request are JSON already."""
+
+    name: msgspec.Raw
+    credential_owner: msgspec.Raw
+    is_simulated: msgspec.Raw
+    score: msgspec.Raw
+    estimate_nano_usd: Sequence[int]
+    order: Sequence[int]
+    reserve: Sequence[tuple[int, int | None]]
+    excluded: Sequence[_Excluded]
+    unlisted: int
+
+
+class _Read(msgspec.Struct, frozen=True, kw_only=True):
+    """The columns as they are read."""
+
+    name: list[str]
+    credential_owner: str | list[str | None] | None
+    is_simulated: bool | list[bool]
+    score: float | list[float | None] | None
+    estimate_nano_usd: list[int]
+    order: list[int]
+    reserve: list[tuple[int, int | None]]
+    excluded: list[_Excluded]
+
+
+def decision_record(decision: RouteDecision) -> bytes:
+    """Encode a decision for its record."""
+    columns = decision.columns
+    excluded = (*rows_by_fall(columns.falls).items(), *columns.barred.items())
+    written = _Written(
+        name=columns.names,
+        credential_owner=columns.credential_owners,
+        is_simulated=columns.are_simulated,
+        score=columns.scores,
+        estimate_nano_usd=columns.estimates_nano_usd,
+        order=columns.order,
+        reserve=[(one.bound_nano_usd, one.output_tokens_limit) for one in decision.ranked[:RESERVES_KEPT]],
+        excluded=[_Excluded(fall.exclusion, fall.detail, rows, fall.bound_nano_usd) for fall, rows in excluded],
+        unlisted=columns.unlisted_count,
+    )
+    return _ENCODER.encode(decision_view(decision, written))
+
+
+def explain_record(stored: bytes) -> bytes:
+    """Write a stored decision as `POST /v1/route` writes one: an object for each candidate, the ranked first."""
+    fields = msgspec.json.decode(stored, type=dict[str, msgspec.Raw] | None)
+    if fields is None or not bytes(fields.get("candidates", b"")).startswith(b"{"):
+        return stored
+    columns = msgspec.json.decode(fields["candidates"], type=_Read)
+    return msgspec.json.encode(fields | {"candidates": msgspec.Raw(msgspec.json.encode(_verdicts(columns)))})
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+def _verdicts(columns: _Read) -> list[Verdict]:
+    count = len(columns.name)
+    ranks = {row: rank for rank, row in enumerate(columns.order, start=1)}
+    reserves = dict(zip(columns.order, columns.reserve, strict=False))
+    excluded = {row: each for each in columns.excluded for row in each.rows}
+    scores = _spread(columns.score, len(columns.estimate_nano_usd))
+    owners = _spread(columns.credential_owner, count)
+    are_simulated = _spread(columns.is_simulated, count)
+    verdicts: list[Verdict] = []
+    for row in (*columns.order, *sorted(excluded)):
+        bound, limit = reserves.get(row, (None, None))
+        fall = excluded.get(row)
+        is_missing = fall is not None and fall.exclusion is Exclusion.NOT_AVAILABLE
+        verdicts.append(
+            Verdict(
+                name=columns.name[row],
+                rank=ranks.get(row),
+                excluded=fall.exclusion if fall else None,
+                detail=fall.detail if fall else "",
+                score=_at(scores, row),
+                bound_nano_usd=fall.bound_nano_usd if fall else bound,
+                output_tokens_limit=limit,
+                estimate_nano_usd=_at(columns.estimate_nano_usd, row),
+                credential_owner=None if is_missing else owners[row],
+                is_simulated=not is_missing and are_simulated[row],
+            )
+        )
+    return verdicts
+
+
+def _spread(column: Value | list[Value], count: int) -> list[Value]:
+    """Write out a column that one value stands for."""
+    return column if isinstance(column, list) else [column] * count
+
+
+def _at(column: Sequence[Value], row: int) -> Value | None:
+    """Read a column that ends before the rows that no request can take."""
+    return column[row] if row < len(column) else None

@@ -1,0 +1,63 @@
+"""A ranking bars and orders what looking at each candidate alone would bar and order."""
+
+from typing import Any
+
+from hypothesis import given
+
+from app.routing import Candidate
+from app.routing.candidate import Feature
+from app.routing.constraints import Fall, demand_of, examine, lack, terms_of
+from app.routing.lineup import CAPABLE_REMEMBERED_MAX, line_up
+from app.routing.ranking import rank
+from billing import Usage, billed_nano_usd
+from tests.unit.app.routing.builders import compile_document, make_candidate, make_policy
+from tests.unit.app.routing.test_decisions_hold import CANDIDATES, CAPS, CHOICES, SIGNALS
+
+ROUNDING_NANO_USD = 2  # an estimate is rounded once, the amounts that are billed at each step
+
+
+def everything(_name: str) -> bool:
+    return True
+
+
+@given(signals=SIGNALS, default=CHOICES, candidates=CANDIDATES, headroom=CAPS)
+def test_rows_spared_a_look_would_have_passed_it(
+    signals: Any, default: dict[str, Any], candidates: list[Candidate], headroom: int | None
+) -> None:
+    choice = compile_document({"default": default}).default
+    lineup = line_up(choice, candidates, plan_allows=everything, plan_id="pro")
+    demand = demand_of(signals.facts, "open_qa", headroom_nano_usd=headroom, cost_nano_usd_max=choice.cost_nano_usd_max)
+    ranking = rank(lineup, demand)
+    assert sorted([*ranking.order, *ranking.falls]) == list(range(len(lineup.candidates)))
+    for row, candidate in enumerate(lineup.candidates):
+        alone = lack(candidate, demand.needs, demand.facts.features) or examine(lineup.terms[row], demand)
+        if isinstance(alone, Fall):
+            assert ranking.falls[row] == alone
+        elif row in ranking.falls:
+            assert ranking.falls[row].exclusion in {"below_quality", "other_owner"}
+
+
+@given(signals=SIGNALS, candidates=CANDIDATES)
+def test_plain_numbers_give_the_prices_of_the_book(signals: Any, candidates: list[Candidate]) -> None:
+    lineup = line_up(make_policy().default, candidates, plan_allows=everything, plan_id="pro")
+    facts = signals.facts
+    demand = demand_of(facts, "open_qa", headroom_nano_usd=None, cost_nano_usd_max=None)
+    ranking = rank(lineup, demand)
+    usage = Usage(input_tokens=facts.input_tokens_estimate, output_tokens=demand.output_tokens_typical)
+    most = lineup.bound_nano_usd_most(input_tokens=facts.input_tokens_bound, output_tokens=777)
+    for row, candidate in enumerate(lineup.candidates):
+        assert candidate.price is not None
+        exact = billed_nano_usd(candidate.price.cost_nano_usd(usage), candidate.rate_ppm)
+        assert abs(ranking.estimates_nano_usd[row] - exact) <= ROUNDING_NANO_USD
+        bound = candidate.bound_nano_usd(input_tokens=facts.input_tokens_bound, output_tokens=777)
+        assert terms_of(candidate).bound_nano_usd(facts.input_tokens_bound, 777) == bound
+        assert bound <= most
+
+
+def test_many_kinds_of_needs_do_not_fill_the_memory() -> None:
+    lineup = line_up(make_policy().default, [make_candidate()], plan_allows=everything, plan_id="pro")
+    features = list(Feature)
+    for number in range(CAPABLE_REMEMBERED_MAX * 3):
+        wanted = frozenset(feature for bit, feature in enumerate(features) if number >> bit & 1)
+        assert lineup.capable(frozenset(), wanted).rows == (0,)
+    assert len(lineup._capable) == CAPABLE_REMEMBERED_MAX
