@@ -255,19 +255,26 @@ class Attempts:
         patience_s: float | None,
     ) -> Opened:
         """Send and read, as far as the whole answer or a stream's first content; that is what patience waits for."""
+        if patience_s is None:
+            return await self._send_and_read(exchange, attempt, call, interpreter)
         clock = asyncio.timeout(patience_s)
         try:
             async with clock:
-                response = await self._transport.send(call)
-                try:
-                    return await self._read(exchange, attempt, response, interpreter)
-                except BaseException:
-                    response.close()
-                    raise
+                return await self._send_and_read(exchange, attempt, call, interpreter)
         except TimeoutError:
-            if patience_s is None or not clock.expired():
+            if not clock.expired():
                 raise
             raise UpstreamTimeout("first_token", patience_s) from None
+
+    async def _send_and_read(
+        self, exchange: Exchange, attempt: Attempt, call: UpstreamCall, interpreter: Interpreter
+    ) -> Opened:
+        response = await self._transport.send(call)
+        try:
+            return await self._read(exchange, attempt, response, interpreter)
+        except BaseException:
+            response.close()
+            raise
 
     async def _read(
         self, exchange: Exchange, attempt: Attempt, response: UpstreamResponse, interpreter: Interpreter

@@ -58,7 +58,7 @@ class Breaker:
             self._end_while_open(now, ending, jitter)
         elif ending is not Ending.NEITHER:
             self._calls.append((now, ending is Ending.BAD))
-            if self._has_failed_enough(now):
+            if ending is Ending.BAD and self._has_failed_enough(now):
                 self._open(now, jitter)
 
     def _end_while_open(self, now: float, ending: Ending, jitter: float) -> None:

@@ -6,7 +6,7 @@ holds only delays or reorders calls; it never widens what a request may reach.
 
 import random
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -43,9 +43,13 @@ class Health:
         self._credentials_rest_until: OrderedDict[UUID, float] = OrderedDict()
 
     def choose(
-        self, pool: Sequence[CredentialFacts], model: str, tried: frozenset[UUID], now: float
+        self, pool: Sequence[CredentialFacts], model: str, tried: Collection[UUID], now: float
     ) -> CredentialFacts | None:
         """One of the credentials that may be called now and was not tried, by weight; None when there is none."""
+        if len(pool) == 1:
+            [only] = pool
+            is_ready = only.credential_id not in tried and self.wait_s(only.credential_id, model, now) <= 0
+            return only if is_ready else None
         ready = [
             credential
             for credential in pool

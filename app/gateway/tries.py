@@ -56,7 +56,9 @@ class Tries:
         *,
         tries_max: int,
     ) -> None:
-        self._standings = [_Standing(each, pools[each.candidate.credential_id]) for each in decision.ranked]
+        self._ranked = decision.ranked
+        self._pools = pools
+        self._standings: list[_Standing] = []  # of the first candidates, as far as they were looked at
         self._moves_on_refusal = decision.moves_on_refusal
         self._health = health
         self._left = tries_max
@@ -67,12 +69,9 @@ class Tries:
         """The next try; None when nothing is left. `now` is monotonic seconds."""
         if self._left <= 0:
             return None
-        for place, standing in enumerate(self._standings):
-            if standing.is_out:
-                continue
-            credential = self._health.choose(
-                standing.pool, standing.ranked.candidate.model, frozenset(standing.tried), now
-            )
+        for place in range(len(self._ranked)):
+            standing = self._standing(place)
+            credential = self._choose(standing, now)
             if credential is not None:
                 return self._take(standing, credential, has_next=self._has_next(place, now))
         return self._repeat(now)
@@ -104,9 +103,9 @@ class Tries:
     def soonest_s(self, now: float) -> float:
         """Seconds until some candidate may be called again, to tell the caller when nothing could be called."""
         waits = [
-            self._health.wait_s(credential.credential_id, standing.ranked.candidate.model, now)
-            for standing in self._standings
-            for credential in standing.pool
+            self._health.wait_s(credential.credential_id, ranked.candidate.model, now)
+            for ranked in self._ranked
+            for credential in self._pools[ranked.candidate.credential_id]
         ]
         return min(waits, default=0.0)
 
@@ -115,14 +114,21 @@ class Tries:
         self._current = (standing, credential)
         return Try(ranked=standing.ranked, credential=credential, wait_s=wait_s, has_next=has_next)
 
+    def _standing(self, place: int) -> _Standing:
+        while place >= len(self._standings):
+            ranked = self._ranked[len(self._standings)]
+            self._standings.append(_Standing(ranked, self._pools[ranked.candidate.credential_id]))
+        return self._standings[place]
+
+    def _choose(self, standing: _Standing, now: float) -> CredentialFacts | None:
+        if standing.is_out:
+            return None
+        return self._health.choose(standing.pool, standing.ranked.candidate.model, standing.tried, now)
+
     def _has_next(self, place: int, now: float) -> bool:
         if self._left <= 1:
             return False
-        return any(
-            not standing.is_out
-            and self._health.choose(standing.pool, standing.ranked.candidate.model, frozenset(standing.tried), now)
-            for standing in self._standings[place + 1 :]
-        )
+        return any(self._choose(self._standing(later), now) for later in range(place + 1, len(self._ranked)))
 
     def _repeat(self, now: float) -> Try | None:
         """Try again, after a pause, what may pass: the best candidate whose wait is short enough."""
@@ -144,7 +150,8 @@ class Tries:
         """Keep only candidates that may hold what the failed one could not."""
         held = _context_tokens(failed.ranked)
         failed.is_out = True
-        for standing in self._standings:
+        for place in range(len(self._ranked)):
+            standing = self._standing(place)
             holds = _context_tokens(standing.ranked)
             if held is not None and holds is not None and holds <= held:
                 standing.is_out = True
