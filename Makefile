@@ -24,14 +24,14 @@ run: $(VENV)/.run ## serve everything on embedded defaults; no provider key need
 	@$(BIN)/signalbox up
 
 test: $(VENV)/.dev ## the whole suite (what CI runs)
-	@$(PYTEST) $(TESTS)
+	@$(PYTEST) $(TESTS) --ignore=tests/contract/node
 
 check: $(VENV)/.dev ## format, lint, types, architecture and unit tests, in under a minute
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
 	@$(PYTEST) tests/architecture tests/unit
 
-prove: $(VENV)/.dev ## everything there is, load and chaos included
-	@$(PYTEST) tests
+prove: $(VENV)/.dev build/node ## everything there is, load, chaos and Node's SDKs included
+	@$(PYTEST) $(TESTS) tests/load $(wildcard tests/chaos)
 
 bench: $(VENV)/.dev ## what a request costs, and others' beside it (BENCH="--json --against litellm,portkey,tensorzero")
 	@$(BIN)/python -m tests.load.bench $(BENCH)
@@ -44,6 +44,12 @@ lock: $(VENV)/.uv ## compile the two locks anew from pyproject.toml
 		pyproject.toml -o requirements.lock
 	@$(UV) pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header -U \
 		--extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+# The official Node SDKs of the matrix; Debian has Node and npm as `nodejs` and `npm`.
+build/node: tests/contract/node/package.json
+	@command -v npm >/dev/null || { echo "The SDK matrix needs Node and npm. On Debian: apt-get install nodejs npm"; exit 1; }
+	@mkdir -p $@ && cp $< $@ && npm install --prefix $@ --no-audit --no-fund --no-package-lock --loglevel=error
+	@touch $@
 
 clean: ## remove the environment and the caches; the data in .signalbox stays
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

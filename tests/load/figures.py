@@ -61,7 +61,7 @@ def figures(samples: Samples, direct: Samples) -> dict[str, float]:
         if one := samples.get(load.name):
             found |= _rate(load, one)
     for streamed, whole in STREAMED:
-        if one := samples.get(streamed.name):
+        if (one := samples.get(streamed.name)) and one.answered:
             found[f"{streamed.name}_per_s"] = one.answered / one.seconds
             found[f"{streamed.name}_event_cpu_us"] = _event_cpu_us(one, samples.get(whole.name))
     if (one := samples.get(PACED.name)) and (mock := direct.get(PACED.name)):

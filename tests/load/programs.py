@@ -5,6 +5,7 @@ Invariant: when `running` is left, however, every process of the program's sessi
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import sys
@@ -30,6 +31,7 @@ STOP_TIMEOUT_S: Final = 10.0
 ANSWER_TIMEOUT_S: Final = 5.0
 PAUSE_S: Final = 0.02
 TOLD_CHARACTERS_MAX: Final = 300
+_COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class ProgramFailed(Exception):
@@ -160,4 +162,4 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 def _last(text: str) -> str:
-    return " ".join(text.split())[-TOLD_CHARACTERS_MAX:]
+    return " ".join(_COLOURS.sub("", text).split())[-TOLD_CHARACTERS_MAX:]

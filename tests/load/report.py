@@ -100,4 +100,5 @@ def _against(value: float | None, goal: Goal | None) -> str:
 def _with_ratio(value: float | None, own: float | None) -> str:
     if value is None:
         return "—"
-    return f"{_number(value)} ({value / own:,.2f} ×)" if own else _number(value)
+    # A difference of two measurements may come out below zero; no ratio says anything of that.
+    return f"{_number(value)} ({value / own:,.2f} ×)" if own and own > 0 <= value else _number(value)
