@@ -13,7 +13,7 @@ import msgspec
 
 from app.gateway.call import Call, ChatRequest
 from app.providers import Answer
-from app.routing import Candidate, Ranked, RouteDecision, decision_json
+from app.routing import Candidate, Ranked, RouteDecision, decision_record
 from billing import Admission, AttemptRecord, Outcome, RequestRecord, Usage, billed_nano_usd
 from tenants import Principal
 
@@ -141,7 +141,7 @@ class Exchange(msgspec.Struct, kw_only=True):
             policy_name=decision.policy_name if decision else None,
             policy_version=decision.policy_version if decision else None,
             rule=decision.rule if decision else None,
-            decision=msgspec.Raw(decision_json(decision)) if decision else NO_DECISION,
+            decision=msgspec.Raw(decision_record(decision)) if decision else NO_DECISION,
             tags=request.hints.tags if request else (),
             metadata=request.hints.metadata if request else {},
             end_user=request.body.end_user if request else None,
