@@ -20,7 +20,7 @@ from typing import Final
 
 from tests.load.figures import figures, medians
 from tests.load.measurement import AT_32, LOADS, PACED, Sample, sample
-from tests.load.peers import Peer, peer_running, peers_named, read_peers
+from tests.load.peers import PEERS, Peer, peer_running, peers_named, read_peers
 from tests.load.processes import resident_mb, tree
 from tests.load.programs import GATEWAY_CORE, LOAD_CORE, ProgramFailed, finished, telling_port
 from tests.load.report import Measured, Report, as_json, show
@@ -96,7 +96,9 @@ async def main() -> None:
     try:
         peers = peers_named(filter(None, options.against.split(",")), extra)
     except KeyError as unknown:
-        parser.error(f"no peer is called {unknown}; there are {', '.join(sorted({*extra}))}")
+        parser.error(f"no peer is called {unknown}; there are {', '.join(sorted({*PEERS, *extra}))}")
+    except ProgramFailed as failed:
+        parser.error(str(failed))
     # PostgreSQL is started from here and inherits the core.
     os.sched_setaffinity(0, {LOAD_CORE})
     this = asyncio.current_task()

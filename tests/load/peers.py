@@ -123,7 +123,8 @@ _ROWS: Final = (
             ),
         },
         install=(("npm", "install", "--no-audit", "--no-fund", "--loglevel=error", "@portkey-ai/gateway"),),
-        files={"package.json": '{"private": true}'},
+        # Its newest server library keeps the headers of a provider's stream locked, and each stream fails (2026-11).
+        files={"package.json": '{"private": true, "overrides": {"@hono/node-server": "1.13.8"}}'},
         start=("node", "node_modules/@portkey-ai/gateway/build/start-server.js", "--port={port}", "--headless"),
         version=("node", "-p", "require('@portkey-ai/gateway/package.json').version"),
     ),
@@ -185,11 +186,12 @@ async def peer_running(peer: Peer, upstream: str) -> AsyncIterator[Subject]:
 async def _install(peer: Peer, folder: Path, names: Mapping[str, str]) -> None:
     for file_name, text in peer.files.items():
         (folder / file_name).write_text(_filled(text, names))
-    if (folder / INSTALLED).exists():
+    installed, wanted = folder / INSTALLED, msgspec.json.encode((peer.install, peer.files))
+    if installed.exists() and installed.read_bytes() == wanted:
         return
     for command in peer.install:
         await finished(*(_filled(part, names) for part in command), cwd=folder, timeout_s=INSTALL_TIMEOUT_S)
-    (folder / INSTALLED).touch()
+    installed.write_bytes(wanted)
 
 
 def _filled(text: str, names: Mapping[str, str]) -> str:
