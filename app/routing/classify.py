@@ -74,18 +74,20 @@ def _keyworded(reading: Reading, keywords: tuple[Keyword, ...]) -> Evidence | No
 
 
 def _voted(votes: list[Vote]) -> Evidence:
+    if not votes:
+        return _evidence(Task.OPEN_QA, DEFAULT_CONFIDENCE, "default", "no built-in word or structure tells the task")
     scores: dict[Task, float] = {}
-    grounds: dict[Task, list[Vote]] = {}
     for vote in votes:
         scores[vote.task] = scores.get(vote.task, 0.0) + vote.weight
-        grounds.setdefault(vote.task, []).append(vote)
-    if not scores:
-        return _evidence(Task.OPEN_QA, DEFAULT_CONFIDENCE, "default", "no built-in word or structure tells the task")
-    first, *rest = sorted(scores, key=lambda task: -scores[task])
-    margin = scores[first] - (scores[rest[0]] if rest else 0.0)
-    votes = sorted(grounds[first], key=lambda vote: -vote.weight)[:WORDS_SHOWN]
-    because = ", ".join(f"the word '{vote.because}'" if vote.is_word else vote.because for vote in votes)
-    return _evidence(first, _confidence(margin), "keyword" if votes[0].is_word else "structure", because)
+    first = max(scores, key=scores.__getitem__)
+    margin = scores.pop(first) - max(scores.values(), default=0.0)
+    grounds = sorted([vote for vote in votes if vote.task is first], key=_by_weight)[:WORDS_SHOWN]
+    because = ", ".join([f"the word '{vote.because}'" if vote.is_word else vote.because for vote in grounds])
+    return _evidence(first, _confidence(margin), "keyword" if grounds[0].is_word else "structure", because)
+
+
+def _by_weight(vote: Vote) -> float:
+    return -vote.weight
 
 
 def _domain_of(heard: Heard, task: Evidence) -> Evidence:

@@ -4,6 +4,7 @@ Instructions stand at the start or at the end of a prompt and pasted text betwee
 at the ends first. Work is linear, and bounded whatever the prompt's length.
 """
 
+from collections.abc import Collection
 from typing import Final
 
 import msgspec
@@ -20,6 +21,8 @@ DENSITY: Final = 3
 # Bytes and single replacements: `str.translate` looks up each character of text that is not ASCII.
 _ASCII_PUNCTUATION: Final = b".,!?;:\"'()[]{}<>`*_/|\\-=+#&"
 _NO_ASCII_PUNCTUATION: Final = bytes.maketrans(_ASCII_PUNCTUATION, b" " * len(_ASCII_PUNCTUATION))
+# Where none stands, most marks of code and formulas need not be looked for.
+SYMBOLS: Final = b"\\$^>#`{;="
 _OTHER_PUNCTUATION: Final = "“”‘’«»„–—。，！？；：、「」《》（）¿¡"
 
 
@@ -29,7 +32,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     raw: str  # lowered, with its punctuation and lines
     words: str
     ask: str  # the words of the ends, where the instruction is
-    distinct: tuple[str, ...]  # the words of both, each once, in their order
+    distinct: Collection[str]  # the words of both, each once, in their order
+    has_symbols: bool  # some of SYMBOLS stand in it
     length: int
     passage_length: int  # characters after the first paragraph
 
@@ -38,8 +42,9 @@ def read_prompt(text: str) -> Reading:
     """Read a prompt once for all rules."""
     raw = _ends(text, HEAD_CHARACTERS, TAIL_CHARACTERS).strip().lower()
     ask = _ask(raw)
-    word_list = _words_of(raw)
-    ask_list = word_list if ask is raw else _words_of(ask)
+    encoded = raw.encode(errors="replace")
+    word_list = _words_of(encoded)
+    ask_list = word_list if ask is raw else _words_of(ask.encode(errors="replace"))
     words = _spaced(word_list)
     opening = raw.find("\n\n")
     return Reading(
@@ -47,7 +52,8 @@ def read_prompt(text: str) -> Reading:
         words=words,
         ask=words if ask is raw else _spaced(ask_list),
         # The ask may begin and end within a word, so it can have two of its own.
-        distinct=tuple(dict.fromkeys(word_list if ask is raw else word_list + ask_list)),
+        distinct=dict.fromkeys(word_list if ask is raw else word_list + ask_list).keys(),
+        has_symbols=len(encoded.translate(None, SYMBOLS)) < len(encoded),
         length=len(text),
         passage_length=len(text) - opening if opening > 0 else 0,
     )
@@ -55,11 +61,11 @@ def read_prompt(text: str) -> Reading:
 
 def spaced(lowered: str) -> str:
     """Set the words of lowered text apart: punctuation goes, one space stands around each word."""
-    return _spaced(_words_of(lowered))
+    return _spaced(_words_of(lowered.encode(errors="replace")))
 
 
-def _words_of(lowered: str) -> list[str]:
-    text = lowered.encode(errors="replace").translate(_NO_ASCII_PUNCTUATION).decode()
+def _words_of(encoded: bytes) -> list[str]:
+    text = encoded.translate(_NO_ASCII_PUNCTUATION).decode()
     if not text.isascii():
         for mark in _OTHER_PUNCTUATION:
             text = text.replace(mark, " ")

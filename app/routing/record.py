@@ -1,8 +1,8 @@
 """A decision as its record keeps it: the verdicts in columns, a quarter of the bytes of the JSON that is shown.
 
 `decision_record` is called once per request, `explain_record` when somebody reads one. Invariant: what the
-record keeps explains every candidate; it leaves out the bounds of those that a request hardly gets to, and
-counts what the plan bars beyond `BARRED_LISTED_MAX`.
+record keeps explains every candidate; it leaves out the bounds of later ranks, which few
+requests get to, and counts what the plan bars beyond `BARRED_LISTED_MAX`.
 
     candidates: {
       name: […], credential_owner: […], is_simulated: […], score: […]   a row each; one value stands for all rows
@@ -22,7 +22,7 @@ import msgspec
 from app.routing.decision import Exclusion, RouteDecision, Verdict, rows_by_fall
 from app.routing.words import decision_view
 
-RESERVES_KEPT: Final = 3  # as many candidates as a request tries unless it is set otherwise
+RESERVES_KEPT: Final = 1  # each costs as much as all else here, and an attempt's own record has what it reserved
 
 Value = TypeVar("Value")
 

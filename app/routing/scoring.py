@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from app.routing.keywords import BUILT_IN, Place, needle_of
-from app.routing.reading import Reading
+from app.routing.reading import SYMBOLS, Reading
 from app.routing.taxonomy import Domain, Task
 from app.routing.word_index import Found, WordIndex
 
@@ -48,6 +48,8 @@ _QUESTION_WORDS: Final = tuple(f" {word} " for word in ("what", "who", "when", "
 _NUMBER: Final = re.compile(r"\d+")
 _CODE_MARKS: Final = ("def ", "return ", "();", "){", ") {", "};", "#include", "import ", "public ", "==", "=>")
 _CODE_MARKS_MIN: Final = 3
+_SYMBOLS: Final = frozenset(SYMBOLS.decode())
+_PLAIN_CODE_MARKS: Final = tuple(mark for mark in _CODE_MARKS if not _SYMBOLS & set(mark))
 # What raw words share, the rarest first: they are searched only where it stands.
 _RARE_PARTS: Final = ("\\", "$", "^", ">", "#", "`", "error")
 
@@ -73,7 +75,7 @@ def hear(reading: Reading) -> Heard:
     start = _start(reading.ask)
     of_ask, of_words, of_domains = _INDEX.found_in(ask=start, words=reading.words, distinct=reading.distinct)
     votes: list[Vote] = []
-    for found in (of_ask, of_words, _at_start(start), _in_raw(reading.raw)):
+    for found in (of_ask, of_words, _at_start(start), _in_raw(reading)):
         for number, words in found.items():
             row = BUILT_IN.tasks[number]
             if reading.length <= row.length_max:
@@ -105,10 +107,10 @@ def _phrases_at_start() -> dict[str, list[Numbered]]:
     return phrases
 
 
-def _beginnings_at_start() -> dict[str, Numbered]:
+def _beginnings_at_start() -> list[tuple[str, Numbered]]:
     """Give the beginnings of words and the words of scripts without spaces, which are tried one by one."""
-    pairs = ((word, number) for number, words in _rows(Place.START) for word in words)
-    return {f" {needle_of(word).lstrip()}": (word, number) for word, number in pairs if needle_of(word)[-1] != " "}
+    pairs = [(word, number) for number, words in _rows(Place.START) for word in words]
+    return [(f" {needle_of(word).lstrip()}", (word, number)) for word, number in pairs if needle_of(word)[-1] != " "]
 
 
 def _raw_by_part() -> dict[str, list[Numbered]]:
@@ -122,31 +124,35 @@ def _raw_by_part() -> dict[str, list[Numbered]]:
 
 
 _PHRASES: Final = _phrases_at_start()
+_FIRST_WORDS: Final = frozenset(f" {phrase.split()[0]} " for phrase in _PHRASES)
 _PHRASE_WORDS_MAX: Final = max(phrase.count(" ") - 1 for phrase in _PHRASES)
 _BEGINNINGS: Final = _beginnings_at_start()
-_ANY_BEGINNING: Final = tuple(_BEGINNINGS)
+_ANY_BEGINNING: Final = tuple(beginning for beginning, _ in _BEGINNINGS)
 _RAW_BY_PART: Final = _raw_by_part()
+_PLAIN_RAW_BY_PART: Final = {part: words for part, words in _RAW_BY_PART.items() if not _SYMBOLS & set(part)}
 
 
 def _at_start(start: str) -> Found:
     found: Found = {}
-    end = 0
-    for _ in range(_PHRASE_WORDS_MAX):
-        end = start.find(" ", end + 1)
-        if end < 0:
-            break
-        for word, number in _PHRASES.get(start[: end + 1], ()):
-            found[number] = [word]  # of two phrases the longer tells more
+    end = start.find(" ", 1)
+    if start[: end + 1] in _FIRST_WORDS:
+        for _ in range(_PHRASE_WORDS_MAX):
+            for word, number in _PHRASES.get(start[: end + 1], ()):
+                found[number] = [word]  # of two phrases the longer tells more
+            end = start.find(" ", end + 1)
+            if end < 0:
+                break
     if start.startswith(_ANY_BEGINNING):
-        for beginning, (word, number) in _BEGINNINGS.items():
+        for beginning, (word, number) in _BEGINNINGS:
             if start.startswith(beginning):
                 found.setdefault(number, []).append(word)
     return found
 
 
-def _in_raw(raw: str) -> Found:
+def _in_raw(reading: Reading) -> Found:
     found: Found = {}
-    for part, words in _RAW_BY_PART.items():
+    raw = reading.raw
+    for part, words in (_RAW_BY_PART if reading.has_symbols else _PLAIN_RAW_BY_PART).items():
         if part in raw:
             for word, number in words:
                 if word in raw:
@@ -166,7 +172,8 @@ def _start(ask: str) -> str:
 
 def _hear_structure(reading: Reading, start: str, votes: list[Vote]) -> None:
     raw, length = reading.raw, reading.length
-    if "```" in raw or sum([mark in raw for mark in _CODE_MARKS]) >= _CODE_MARKS_MIN:
+    marks = _CODE_MARKS if reading.has_symbols else _PLAIN_CODE_MARKS
+    if "```" in raw or sum([mark in raw for mark in marks]) >= _CODE_MARKS_MIN:
         votes += (
             Vote(Task.CODE_GENERATION, 2.0, "it holds code", False),
             Vote(Task.CODE_DEBUGGING, 2.0, "it holds code", False),
