@@ -68,7 +68,9 @@ async def sample(subject: Subject, load: Load, *, seconds: float) -> Sample:
         target.url, target.model, str(load.connections), str(seconds * load.share), *options,
     )  # fmt: skip
     after = await _spent(subject)
-    return msgspec.convert(json.loads(output) | msgspec.to_builtins(_difference(after, before)), Sample)
+    return msgspec.convert(
+        json.loads(output.splitlines()[-1]) | msgspec.to_builtins(_difference(after, before)), Sample
+    )
 
 
 class _Spent(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,6 +31,8 @@ STOP_TIMEOUT_S: Final = 10.0
 ANSWER_TIMEOUT_S: Final = 5.0
 PAUSE_S: Final = 0.02
 TOLD_CHARACTERS_MAX: Final = 300
+# What stands further behind may be a key.
+COMMAND_PARTS_TOLD: Final = 3
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -101,7 +103,9 @@ async def finished(*command: str, cwd: Path = ROOT, timeout_s: float = START_TIM
     finally:
         await _end(process)
     if process.returncode != 0:
-        raise ProgramFailed(f"`{' '.join(command)}` ended with code {process.returncode}. {_last(output.decode())}")
+        raise ProgramFailed(
+            f"`{' '.join(command[:COMMAND_PARTS_TOLD])}` ended with code {process.returncode}. {_last(output.decode())}"
+        )
     return output.decode()
 
 
