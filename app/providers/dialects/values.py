@@ -60,6 +60,6 @@ class StreamReader(Protocol):
 
 def usd(nano_usd: int) -> bytes:
     """Write nano-USD as an exact JSON number of dollars."""
-    whole, part = divmod(abs(nano_usd), NANO_USD_PER_USD)
-    digits = f"{whole}.{part:09d}".rstrip("0").rstrip(".")
-    return (f"-{digits}" if nano_usd < 0 else digits).encode()
+    if nano_usd < 0:
+        return b"-" + usd(-nano_usd)
+    return (b"%d.%09d" % divmod(nano_usd, NANO_USD_PER_USD)).rstrip(b"0").rstrip(b".")

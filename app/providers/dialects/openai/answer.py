@@ -5,13 +5,11 @@ from typing import Final
 
 import msgspec
 
-from app.providers.dialects.values import Answer, Cost, usd
+from app.providers.dialects.fields import NULL, TOKENS_MAX, UNREADABLE, Fields, encode_amounts, with_amounts
+from app.providers.dialects.values import Answer, Cost
 from app.providers.errors import AnswerMalformed, FailureKind, UpstreamRefused
 from billing import Usage
 
-NULL: Final = msgspec.Raw(b"null")
-# A count beyond this is a mistake or a lie; it also keeps every product inside 64 bits.
-TOKENS_MAX: Final = 100_000_000
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
 
 
@@ -64,6 +62,10 @@ class _ErrorBody(msgspec.Struct):
     error: _Error
 
 
+_NO_DETAILS: Final = _InputDetails()
+_decode_whole: Final = msgspec.json.Decoder(_Whole).decode
+_decode_usage: Final = msgspec.json.Decoder(UsageShape | None).decode
+
 # Read top-down, first match wins: (status or None for any, words in code, type or message, kind).
 _ERROR_ROWS: Final[tuple[tuple[int | None, tuple[str, ...], FailureKind], ...]] = (
     (None, ("context_length", "maximum context", "context window", "prompt is too long"), FailureKind.CONTEXT_EXCEEDED),
@@ -89,8 +91,8 @@ _ERROR_ROWS: Final[tuple[tuple[int | None, tuple[str, ...], FailureKind], ...]] 
 def decode_answer(raw: bytes) -> Answer:
     """Read a whole answer. Raises AnswerMalformed, or UpstreamRefused for an error inside a 200."""
     try:
-        whole = msgspec.json.decode(raw, type=_Whole)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        whole = _decode_whole(raw)
+    except UNREADABLE:
         raise AnswerMalformed("The provider's answer is not a chat completion.") from None
     if whole.error != NULL:
         raise decode_error(200, raw)
@@ -117,12 +119,12 @@ def decode_error(status: int, raw: bytes) -> UpstreamRefused:
 def decode_usage(raw: msgspec.Raw | bytes) -> Usage | None:
     """Read a `usage` object; None when it is absent or makes no sense. Parts are put inside their parent."""
     try:
-        shape = msgspec.json.decode(raw, type=UsageShape | None)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+        shape = _decode_usage(raw)
+    except UNREADABLE:
         return None
     if shape is None:
         return None
-    details = shape.prompt_tokens_details or _InputDetails()
+    details = shape.prompt_tokens_details or _NO_DETAILS
     reasoning = (shape.completion_tokens_details and shape.completion_tokens_details.reasoning_tokens) or 0
     output = shape.completion_tokens or 0
     # xAI counts reasoning beside the completion: then only the total tells.
@@ -130,7 +132,8 @@ def decode_usage(raw: msgspec.Raw | bytes) -> Usage | None:
         output += reasoning
     cache_read = details.cached_tokens or shape.prompt_cache_hit_tokens or 0
     cache_creation = details.cache_write_tokens or 0
-    if not all(0 <= count <= TOKENS_MAX for count in (shape.prompt_tokens, output, reasoning, cache_read)):
+    counts = (shape.prompt_tokens, output, reasoning, cache_read)
+    if min(counts) < 0 or max(counts) > TOKENS_MAX:
         return None
     cache_read = min(cache_read, shape.prompt_tokens)
     return Usage(
@@ -143,27 +146,16 @@ def decode_usage(raw: msgspec.Raw | bytes) -> Usage | None:
 
 
 def with_cost(raw: bytes, usage: Usage, cost: Cost) -> bytes:
-    """Write the amounts into an answer's or a chunk's `usage`, making one of our own if the provider sent none.
-
-    It is called when the request is settled and must not fail: what cannot be written into passes as it came.
-    """
-    try:
-        fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return raw
-    counts = _counts_of(fields.get("usage", NULL)) or encode_usage(usage)
-    # A vendor's own `cost` is what it charges, not what this caller is billed.
-    counts.pop("cost", None)
-    fields["usage"] = msgspec.Raw(msgspec.json.encode(counts | _amounts(cost)))
-    return msgspec.json.encode(fields)
+    """Write the amounts into an answer's or a chunk's `usage`, making one of our own if the provider sent none."""
+    return with_amounts(raw, usage, cost, encode_usage=encode_usage)
 
 
-def usage_with_cost(usage: Usage, cost: Cost) -> dict[str, msgspec.Raw]:
+def usage_with_cost(usage: Usage, cost: Cost) -> Fields:
     """Write a `usage` object of our own, with the amounts."""
-    return encode_usage(usage) | _amounts(cost)
+    return encode_usage(usage) | encode_amounts(cost)
 
 
-def encode_usage(usage: Usage) -> dict[str, msgspec.Raw]:
+def encode_usage(usage: Usage) -> Fields:
     """Write our counts in OpenAI's names; parts only where there are any."""
     total = usage.input_tokens + usage.output_tokens
     counts = {
@@ -181,27 +173,15 @@ def encode_usage(usage: Usage) -> dict[str, msgspec.Raw]:
     return counts
 
 
-def _amounts(cost: Cost) -> dict[str, msgspec.Raw]:
-    amounts = {"cost": cost.billed_nano_usd, "saved": cost.saved_nano_usd}
-    return {name: msgspec.Raw(usd(nano_usd)) for name, nano_usd in amounts.items() if nano_usd is not None}
-
-
-def _counts_of(usage: msgspec.Raw) -> dict[str, msgspec.Raw] | None:
-    try:
-        return msgspec.json.decode(usage, type=dict[str, msgspec.Raw] | None)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None
-
-
 def _error_of(raw: bytes) -> _Error:
     try:
         return msgspec.json.decode(raw, type=_ErrorBody).error
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         pass
     try:
         # Mistral and others put the same fields on the top level.
         return msgspec.json.decode(raw, type=_Error)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return _Error()
 
 

@@ -11,6 +11,16 @@ from typing import Final, NoReturn
 import msgspec
 
 from app.providers.dialects.conversation import Encoded
+from app.providers.dialects.fields import (
+    NULL,
+    Fields,
+    WordRows,
+    decode_fields,
+    decode_fields_or_null,
+    encode,
+    not_json,
+    refused_field,
+)
 from app.providers.errors import BodyInvalid
 from app.providers.vendors import DialectName, Vendor
 
@@ -19,19 +29,18 @@ CHOICES_MAX: Final = 128
 OUTPUT_TOKENS_MAX: Final = 2_000_000
 METADATA_MAX: Final = 16
 _ROLES: Final = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
-_OUTPUT_LIMIT_FIELDS: Final = ("max_completion_tokens", "max_tokens")
-_ABSENT: Final = msgspec.Raw(b"null")
-_OFF: Final = (_ABSENT, msgspec.Raw(b"false"))
+_OFF: Final = (NULL, msgspec.Raw(b"false"))
+_USAGE_ASKED_FOR: Final = msgspec.Raw(b'{"include_usage":true}')
 
-# Fields that change what a call costs in a way the price book does not know: (field, allowed values, what to do).
-_PRICE_CHANGING: Final[tuple[tuple[str, tuple[str, ...], str], ...]] = (
-    ("service_tier", ("auto", "default", "flex"), "leave it out or use 'auto', 'default' or 'flex'"),
-    ("web_search_options", (), "leave it out: searches are billed per call and cannot be metered yet"),
-    ("audio", (), "leave it out: audio output cannot be metered yet"),
-    ("search_parameters", (), "leave it out: searches are billed per call and cannot be metered yet"),
-    ("plugins", (), "leave it out: plugins are billed per call and cannot be metered yet"),
-    ("models", (), "leave it out: a policy names the models to fall back to"),
-)
+# Fields that change what a call costs in a way the price book does not know.
+_PRICE_CHANGING: Final[WordRows] = {
+    "service_tier": (("auto", "default", "flex"), "leave it out or use 'auto', 'default' or 'flex'"),
+    "web_search_options": ((), "leave it out: searches are billed per call and cannot be metered yet"),
+    "audio": ((), "leave it out: audio output cannot be metered yet"),
+    "search_parameters": ((), "leave it out: searches are billed per call and cannot be metered yet"),
+    "plugins": ((), "leave it out: plugins are billed per call and cannot be metered yet"),
+    "models": ((), "leave it out: a policy names the models to fall back to"),
+}
 # Tools that the caller runs. A provider's own, such as a web search, are billed per call beside the tokens.
 _CALLERS_TOOLS: Final = frozenset({"function", "custom"})
 
@@ -94,22 +103,18 @@ class _Fields(msgspec.Struct, frozen=True):
     tools: list[_Tool] | None = None
     functions: list[msgspec.Raw] | None = None
     response_format: _ResponseFormat | None = None
-    prediction: msgspec.Raw = _ABSENT
-    logprobs: msgspec.Raw = _ABSENT
     metadata: dict[str, str] | None = None
     user: str | None = None
-    service_tier: msgspec.Raw = _ABSENT
-    web_search_options: msgspec.Raw = _ABSENT
-    audio: msgspec.Raw = _ABSENT
-    search_parameters: msgspec.Raw = _ABSENT
-    plugins: msgspec.Raw = _ABSENT
-    models: msgspec.Raw = _ABSENT
+
+
+_decode_known: Final = msgspec.json.Decoder(_Fields).decode
 
 
 class ChatBody(msgspec.Struct, frozen=True, kw_only=True):
-    """A checked chat request. `raw` holds the bytes as they came."""
+    """A checked chat request. `raw` holds the bytes as they came, `fields` the same of each field."""
 
     raw: bytes
+    fields: Fields
     model: str
     messages: list[Message]
     is_streamed: bool
@@ -129,37 +134,39 @@ class ChatBody(msgspec.Struct, frozen=True, kw_only=True):
 
 def decode_chat(raw: bytes) -> ChatBody:
     """Decode and check a request. Raises BodyInvalid, which names the field."""
-    fields = _decode(raw)
-    if not fields.model or not fields.model.strip():
+    known, fields = _decode(raw)
+    model = known.model.strip() if known.model else ""
+    if not model:
         raise BodyInvalid("model", "You must give a model: 'auto', 'auto/<policy>', or 'provider/model'.")
-    messages = _checked_messages(fields.messages)
-    _check_price_fields(fields)
-    choices = _within("n", fields.n, CHOICES_MAX)
-    answer_format = fields.response_format.type if fields.response_format is not None else "text"
-    limits = [
-        limit for name in _OUTPUT_LIMIT_FIELDS if (limit := _within(name, getattr(fields, name), OUTPUT_TOKENS_MAX))
-    ]
-    if fields.stream_options is not None and not fields.stream:
+    messages = _checked_messages(known.messages)
+    _check_prices(fields, known.tools)
+    choices = _within("n", known.n, CHOICES_MAX)
+    longest = _within("max_completion_tokens", known.max_completion_tokens, OUTPUT_TOKENS_MAX)
+    older = _within("max_tokens", known.max_tokens, OUTPUT_TOKENS_MAX)
+    answer_format = known.response_format.type if known.response_format is not None else "text"
+    options, metadata = known.stream_options, known.metadata or {}
+    if options is not None and not known.stream:
         raise BodyInvalid("stream_options", "'stream_options' is only allowed when 'stream' is true.")
-    if fields.metadata is not None and len(fields.metadata) > METADATA_MAX:
-        raise BodyInvalid("metadata", f"'metadata' has {len(fields.metadata)} entries; at most {METADATA_MAX}.")
+    if len(metadata) > METADATA_MAX:
+        raise BodyInvalid("metadata", f"'metadata' has {len(metadata)} entries; at most {METADATA_MAX}.")
     return ChatBody(
         raw=raw,
-        model=fields.model.strip(),
+        fields=fields,
+        model=model,
         messages=messages,
-        is_streamed=bool(fields.stream),
-        wants_usage=fields.stream_options is not None and bool(fields.stream_options.include_usage),
+        is_streamed=bool(known.stream),
+        wants_usage=options is not None and bool(options.include_usage),
         choices=choices or 1,
         # When both are given a vendor may heed either, so the larger one is what may be generated.
-        output_tokens_wanted=max(limits, default=None),
-        has_tools=bool(fields.tools or fields.functions),
-        has_custom_tools=any(tool.type == "custom" for tool in fields.tools or ()),
+        output_tokens_wanted=max(longest or 0, older or 0) or None,
+        has_tools=bool(known.tools or known.functions),
+        has_custom_tools=known.tools is not None and any(tool.type == "custom" for tool in known.tools),
         wants_json_schema=answer_format == "json_schema",
         wants_json_object=answer_format == "json_object",
-        wants_logprobs=fields.logprobs not in _OFF,
-        has_prediction=fields.prediction != _ABSENT,
-        metadata=fields.metadata or {},
-        end_user=fields.user,
+        wants_logprobs=fields.get("logprobs", NULL) not in _OFF,
+        has_prediction=fields.get("prediction", NULL) != NULL,
+        metadata=metadata,
+        end_user=known.user,
     )
 
 
@@ -168,40 +175,36 @@ def encode_request(body: ChatBody, *, model: str, output_tokens_limit: int | Non
 
     `output_tokens_limit` is for one choice; None sends the caller's own limit, if any.
     """
-    fields = msgspec.json.decode(body.raw, type=dict[str, msgspec.Raw])
-    fields["model"] = msgspec.Raw(msgspec.json.encode(model))
+    fields: dict[str, object] = {**body.fields, "model": model}
     limit = body.output_tokens_wanted if output_tokens_limit is None else output_tokens_limit
-    for name in _OUTPUT_LIMIT_FIELDS:
-        fields.pop(name, None)
+    fields.pop("max_completion_tokens", None)
+    fields.pop("max_tokens", None)
     if limit is not None:
-        fields[vendor.output_limit_field] = msgspec.Raw(b"%d" % limit)
+        fields[vendor.output_limit_field] = limit
     if body.is_streamed:
-        _ask_for_usage(fields, vendor)
-    return Encoded(body=msgspec.json.encode(fields))
+        fields.pop("stream_options", None)
+        if vendor.has_stream_usage_option:
+            fields["stream_options"] = _usage_asked_for(body.fields.get("stream_options"))
+    return Encoded(body=encode(fields))
 
 
-def _ask_for_usage(fields: dict[str, msgspec.Raw], vendor: Vendor) -> None:
-    given = fields.pop("stream_options", msgspec.Raw(b"{}"))
-    if vendor.has_stream_usage_option:
-        options = msgspec.json.decode(given, type=dict[str, msgspec.Raw] | None) or {}
-        options["include_usage"] = msgspec.Raw(b"true")
-        fields["stream_options"] = msgspec.Raw(msgspec.json.encode(options))
+def _usage_asked_for(given: msgspec.Raw | None) -> object:
+    if given is None:
+        return _USAGE_ASKED_FOR
+    return {**(decode_fields_or_null(given) or {}), "include_usage": True}
 
 
-def _decode(raw: bytes) -> _Fields:
+def _decode(raw: bytes) -> tuple[_Fields, Fields]:
     try:
-        fields = msgspec.json.decode(raw, type=_Fields)
-        # Read as `encode_request` will read it: the names of fields that we skip must hold too.
-        names = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-        msgspec.json.decode(names.get("stream_options", _ABSENT), type=dict[str, msgspec.Raw] | None)
+        known, fields = _decode_known(raw), decode_fields(raw)
+        # Read as it will be for each attempt: the names of options that we skip must hold too.
+        if known.stream_options is not None:
+            decode_fields(fields["stream_options"])
     except msgspec.ValidationError as error:
         raise_invalid(error)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        reason = "it is empty" if not raw else str(error) if isinstance(error, msgspec.DecodeError) else "not UTF-8"
-        raise BodyInvalid(None, f"The body is not valid JSON: {reason}.") from None
-    except RecursionError:
-        raise BodyInvalid(None, "The body is nested too deeply.") from None
-    return fields
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise not_json(raw, error) from None
+    return known, fields
 
 
 def raise_invalid(error: msgspec.ValidationError) -> NoReturn:
@@ -214,22 +217,14 @@ def raise_invalid(error: msgspec.ValidationError) -> NoReturn:
     raise BodyInvalid(param, f"Invalid '{param}': {reason}.") from None
 
 
-def _check_price_fields(fields: _Fields) -> None:
-    for name, allowed, remedy in _PRICE_CHANGING:
-        value = getattr(fields, name)
-        if value != _ABSENT and not _is_one_of(value, allowed):
-            raise BodyInvalid(name, f"'{name}' changes the price of a call; {remedy}.")
-    for index, tool in enumerate(fields.tools or ()):
+def _check_prices(fields: Fields, tools: list[_Tool] | None) -> None:
+    if refused := refused_field(fields, _PRICE_CHANGING):
+        name, remedy = refused
+        raise BodyInvalid(name, f"'{name}' changes the price of a call; {remedy}.")
+    for index, tool in enumerate(tools or ()):
         if tool.type not in _CALLERS_TOOLS:
             path, kinds = f"tools[{index}].type", "' or '".join(sorted(_CALLERS_TOOLS, reverse=True))
             raise BodyInvalid(path, f"A provider's own tools cannot be metered yet; use tools of type '{kinds}'.")
-
-
-def _is_one_of(value: msgspec.Raw, allowed: tuple[str, ...]) -> bool:
-    try:
-        return msgspec.json.decode(value, type=str) in allowed
-    except msgspec.MsgspecError:
-        return False
 
 
 def _checked_messages(messages: list[Message] | None) -> list[Message]:

@@ -11,7 +11,8 @@ import msgspec
 
 from app.providers.dialects.completion import Completion, Finish
 from app.providers.dialects.conversation import EMPTY_OBJECT, Part, Refusal, Text, Thinking, ToolCall
-from app.providers.dialects.openai.answer import NULL, decode_error, decode_usage, usage_with_cost
+from app.providers.dialects.fields import NULL, UNREADABLE, encode
+from app.providers.dialects.openai.answer import decode_error, decode_usage, usage_with_cost
 from app.providers.dialects.openai.reasoning import ReasoningDetail, read_reasoning, write_reasoning
 from app.providers.dialects.values import Cost
 from app.providers.errors import AnswerMalformed, FailureKind, UpstreamRefused
@@ -83,16 +84,19 @@ class _Whole(msgspec.Struct):
     error: msgspec.Raw = NULL
 
 
+_decode: Final = msgspec.json.Decoder(_Whole).decode
+
+
 def read_completion(raw: bytes) -> Completion:
     """Read a whole answer's first choice. Raises AnswerMalformed, or UpstreamRefused for an error inside a 200."""
     try:
-        whole = msgspec.json.decode(raw, type=_Whole)
+        whole = _decode(raw)
         if whole.error != NULL:
             raise decode_error(200, raw)
         if not whole.choices:
             raise AnswerMalformed("The provider's answer holds no choice.")
         parts = _parts(whole.choices[0].message)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         raise AnswerMalformed("The provider's answer is not a chat completion.") from None
     return Completion(
         response_id=whole.id,
@@ -119,7 +123,7 @@ def write_completion(
         "logprobs": None,
         "finish_reason": write_finish(completion.finish),
     }
-    return msgspec.json.encode(
+    return encode(
         {
             "id": completion.response_id or own_response_id(created),
             "object": "chat.completion",
@@ -182,7 +186,7 @@ def _parts(message: _Message) -> tuple[Part, ...]:
 
 def _tool_call(call: _ToolCall, position: int) -> ToolCall:
     given = call.function.arguments or ""
-    json = given.strip().encode() if isinstance(given, str) else msgspec.json.encode(given)
+    json = given.strip().encode() if isinstance(given, str) else encode(given)
     arguments = msgspec.Raw(json) if json else EMPTY_OBJECT
     return ToolCall(call.id or own_call_id(position), call.function.name, arguments)
 

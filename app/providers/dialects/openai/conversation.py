@@ -6,7 +6,7 @@ gateway itself, or is named in `unnamed`.
 """
 
 import binascii
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -71,10 +71,13 @@ _SAYS_NOTHING: Final = {
 }
 
 
+_decode: Final = msgspec.json.Decoder(ChatRequest).decode
+
+
 def read_conversation(body: ChatBody) -> Conversation:
     """Read a checked request. Raises BodyInvalid, which names the field, for what the provider would refuse."""
     try:
-        request = msgspec.json.decode(body.raw, type=ChatRequest)
+        request = _decode(body.raw)
     except msgspec.ValidationError as error:
         raise_invalid(error)
     output = request.response_format
@@ -93,7 +96,7 @@ def read_conversation(body: ChatBody) -> Conversation:
         reasoning=_reasoning(request),
         end_user=request.safety_identifier or body.end_user,
         is_streamed=body.is_streamed,
-        unnamed=_unnamed(body.raw, request),
+        unnamed=_unnamed(body.fields, request),
     )
 
 
@@ -262,8 +265,7 @@ def _reasoning(request: ChatRequest) -> Reasoning | None:
     return Reasoning(is_on=is_on is not False, effort=effort, tokens_max=tokens_max)
 
 
-def _unnamed(raw: bytes, request: ChatRequest) -> tuple[str, ...]:
-    fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+def _unnamed(fields: Mapping[str, msgspec.Raw], request: ChatRequest) -> tuple[str, ...]:
     names = [name for name, value in fields.items() if name not in _TOLD and not _says_nothing(name, bytes(value))]
     if request.response_format is not None and request.response_format.type not in _FORMATS:
         names.append("response_format")

@@ -25,7 +25,8 @@ from app.providers.dialects.completion import (
     ToolCallStarted,
 )
 from app.providers.dialects.conversation import Text
-from app.providers.dialects.openai.answer import NULL, decode_error, decode_usage, usage_with_cost
+from app.providers.dialects.fields import NULL, UNREADABLE, encode
+from app.providers.dialects.openai.answer import decode_error, decode_usage, usage_with_cost
 from app.providers.dialects.openai.completion import (
     Piece,
     own_call_id,
@@ -43,7 +44,6 @@ from billing import Usage
 _DONE: Final = b"[DONE]"
 _NO_ERROR: Final = (NULL, msgspec.Raw(b'""'), msgspec.Raw(b"[]"))
 _KEEP_ALIVE: Final = b": keep-alive\n\n"
-_encode: Final = msgspec.json.Encoder().encode
 
 
 class _Function(msgspec.Struct):
@@ -113,7 +113,7 @@ class OpenAIDeltaReader:
             return list(self._chunk(chunk))
         except UpstreamRefused as refused:
             self.failure = refused
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             self.failure = AnswerMalformed("An event of the provider's stream is not a chat completion chunk.")
         return ()
 
@@ -161,7 +161,7 @@ class OpenAIDeltaReader:
             self._position_by_index[call.index] = position
             yield ToolCallStarted(position, call.id or own_call_id(position), function.name or "")
         arguments = function.arguments
-        if text := _encode(arguments).decode() if isinstance(arguments, dict) else arguments:
+        if text := encode(arguments).decode() if isinstance(arguments, dict) else arguments:
             yield ToolArgumentsDelta(position, text)
 
     def _finished(self, word: str | None) -> Finished:
@@ -200,35 +200,35 @@ class OpenAIDeltaWriter:
         """The usage chunk with the amounts, if the caller asked for it, and `[DONE]`."""
         last = b"data: [DONE]\n\n"
         if self._wants_usage:
-            counts = _encode(usage_with_cost(usage, cost))
+            counts = encode(usage_with_cost(usage, cost))
             last = self._begun() + self._head + b'"choices":[],"usage":' + counts + b"}\n\n" + last
         return last
 
     def _event(self, delta: Delta) -> bytes:
         match delta:
             case TextDelta():
-                return self._said(b'"content":' + _encode(delta.text))
+                return self._said(b'"content":' + encode(delta.text))
             case ToolArgumentsDelta():
                 call = b'"tool_calls":[{"index":%d,"function":{"arguments":%b}}]'
-                return self._said(call % (delta.position, _encode(delta.json_text)))
+                return self._said(call % (delta.position, encode(delta.json_text)))
             case ThinkingDelta():
-                text = _encode(delta.text)
+                text = encode(delta.text)
                 detail = ReasoningDetail(TEXT, index=self._opened_reasoning(), text=delta.text)
-                return self._chunk(b'"reasoning_content":' + text + b',"reasoning_details":[' + _encode(detail) + b"]")
+                return self._chunk(b'"reasoning_content":' + text + b',"reasoning_details":[' + encode(detail) + b"]")
             case SignatureDelta():
                 detail = ReasoningDetail(TEXT, index=self._opened_reasoning(), signature=delta.signature)
                 self._close_reasoning()
-                return self._chunk(b'"reasoning_details":[' + _encode(detail) + b"]")
+                return self._chunk(b'"reasoning_details":[' + encode(detail) + b"]")
             case RedactedDelta():
                 self._close_reasoning()
                 detail = ReasoningDetail(ENCRYPTED, index=self._opened_reasoning(), data=delta.data)
                 self._close_reasoning()
-                return self._chunk(b'"reasoning_details":[' + _encode(detail) + b"]")
+                return self._chunk(b'"reasoning_details":[' + encode(detail) + b"]")
             case ToolCallStarted():
                 call = b'"tool_calls":[{"index":%d,"id":%b,"type":"function","function":{"name":%b,"arguments":""}}]'
-                return self._said(call % (delta.position, _encode(delta.tool_call_id), _encode(delta.name)))
+                return self._said(call % (delta.position, encode(delta.tool_call_id), encode(delta.name)))
             case RefusalDelta():
-                return self._said(b'"refusal":' + _encode(delta.text))
+                return self._said(b'"refusal":' + encode(delta.text))
             case Finished():
                 return self._chunk(b"", delta.finish)
             case Started():
@@ -254,9 +254,9 @@ class OpenAIDeltaWriter:
         response_id = (started.response_id if started is not None else None) or own_response_id(created)
         model = (started.model if started is not None else None) or ""
         self._head = b'data: {"id":%b,"object":"chat.completion.chunk","created":%d,"model":%b,' % (
-            _encode(response_id),
+            encode(response_id),
             created,
-            _encode(model),
+            encode(model),
         )
         return self._chunk(b'"role":"assistant","content":""')
 

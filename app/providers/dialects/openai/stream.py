@@ -9,7 +9,8 @@ from typing import Final
 
 import msgspec
 
-from app.providers.dialects.openai.answer import NULL, decode_error, decode_usage, encode_usage, with_cost
+from app.providers.dialects.fields import NULL
+from app.providers.dialects.openai.answer import decode_error, decode_usage, encode_usage, with_cost
 from app.providers.dialects.sse import EventSplitter, read_event
 from app.providers.dialects.values import Cost
 from app.providers.errors import AnswerMalformed, AnswerTooLarge, StreamCut, UpstreamError
