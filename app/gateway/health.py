@@ -23,6 +23,8 @@ TARGETS_MAX: Final = 10_000
 REPEATS_PER_CALL: Final = 0.2
 REPEATS_BURST: Final = 10.0
 JITTER: Final = (0.8, 1.2)
+# A provider may ask for an hour; whether it still means it is worth one call a minute.
+REST_S_MAX: Final = 60.0
 log = structlog.get_logger(__name__)
 
 
@@ -99,11 +101,12 @@ class Health:
     def _rest(self, credential_id: UUID, target: _Target, now: float, error: UpstreamError) -> None:
         cause = CAUSES[error.kind]
         asked_s = error.retry_after_s if isinstance(error, UpstreamRefused) else None
+        rest_s = min(REST_S_MAX, cause.rest_s if asked_s is None else asked_s)
         if asked_s is not None and error.kind is FailureKind.OVERLOADED:
-            target.rests_until = now + asked_s
+            target.rests_until = now + rest_s
         match cause.rest:
             case Rest.MODEL:
-                target.rests_until = now + (cause.rest_s if asked_s is None else asked_s)
+                target.rests_until = now + rest_s
             case Rest.CREDENTIAL:
                 self._credentials_rest_until[credential_id] = now + cause.rest_s
                 _bound(self._credentials_rest_until)

@@ -18,10 +18,11 @@ from app.providers import UpstreamError, UpstreamRefused
 from app.routing import Ranked, RouteDecision
 from tenants import CredentialFacts
 
-REPEAT_PAUSE_S: Final = 0.25
-REPEAT_PAUSE_S_MAX: Final = 4.0
-# Whoever asks for a longer wait is passed on to the caller, who can wait at less cost.
-REPEAT_WAIT_S_MAX: Final = 5.0
+PAUSE_S: Final = 0.25
+PAUSE_S_MAX: Final = 4.0
+# What needs a longer wait is passed on to the caller, who can wait at less cost.
+WAIT_S_MAX: Final = 5.0
+PAUSES_MAX: Final = 3
 
 
 class Try(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,8 +42,19 @@ class _Standing:
     pool: Sequence[CredentialFacts]
     tried: set[UUID] = field(default_factory=set)
     is_out: bool = False
+    was_called: bool = False
     may_repeat: bool = False  # its last failure may pass
     asked_wait_s: float | None = None
+
+    @property
+    def model(self) -> str:
+        """The provider's name of the model."""
+        return self.ranked.candidate.model
+
+    @property
+    def may_be_called_later(self) -> bool:
+        """Whether a pause can help."""
+        return not self.is_out and (self.may_repeat or not self.was_called)
 
 
 class Tries:
@@ -62,7 +74,7 @@ class Tries:
         self._moves_on_refusal = decision.moves_on_refusal
         self._health = health
         self._left = tries_max
-        self._repeats = 0
+        self._pauses = 0
         self._current: tuple[_Standing, CredentialFacts] | None = None
 
     def next(self, now: float) -> Try | None:
@@ -74,13 +86,14 @@ class Tries:
             credential = self._choose(standing, now)
             if credential is not None:
                 return self._take(standing, credential, has_next=self._has_next(place, now))
-        return self._repeat(now)
+        return self._later(now)
 
     def failed(self, error: UpstreamError) -> None:
         """The try that `next` gave last was called, and failed so."""
         standing, _ = self._present()
         self._left -= 1
         cause = CAUSES[error.kind]
+        standing.was_called = True
         standing.may_repeat = cause.may_repeat
         standing.asked_wait_s = error.retry_after_s if isinstance(error, UpstreamRefused) else None
         match cause.move:
@@ -123,25 +136,32 @@ class Tries:
     def _choose(self, standing: _Standing, now: float) -> CredentialFacts | None:
         if standing.is_out:
             return None
-        return self._health.choose(standing.pool, standing.ranked.candidate.model, standing.tried, now)
+        return self._health.choose(standing.pool, standing.model, standing.tried, now)
 
     def _has_next(self, place: int, now: float) -> bool:
         if self._left <= 1:
             return False
         return any(self._choose(self._standing(later), now) for later in range(place + 1, len(self._ranked)))
 
-    def _repeat(self, now: float) -> Try | None:
-        """Try again, after a pause, what may pass: the best candidate whose wait is short enough."""
-        self._repeats += 1
-        pause_s = min(REPEAT_PAUSE_S_MAX, REPEAT_PAUSE_S * 2 ** (self._repeats - 1)) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
-        for standing in self._standings:
-            if standing.is_out or not standing.may_repeat:
-                continue
-            model = standing.ranked.candidate.model
-            waits = {each.credential_id: self._health.wait_s(each.credential_id, model, now) for each in standing.pool}
-            credential = min(standing.pool, key=lambda each: waits[each.credential_id])
-            wait_s = max(pause_s, waits[credential.credential_id], standing.asked_wait_s or 0.0)
-            if wait_s > REPEAT_WAIT_S_MAX or not self._health.take_repeat(credential.credential_id, model):
+    def _later(self, now: float) -> Try | None:
+        """Wait, when nothing can be called now: for a candidate that rests, or to ask again one that may recover."""
+        if self._pauses >= PAUSES_MAX:
+            return None
+        self._pauses += 1
+        pause_s = min(PAUSE_S_MAX, PAUSE_S * 2 ** (self._pauses - 1)) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+        waits = [
+            (max(wait_s, pause_s, standing.asked_wait_s or 0.0), place, credential)
+            for place in range(len(self._ranked))
+            if (standing := self._standing(place)).may_be_called_later
+            for credential in standing.pool
+            if (wait_s := self._health.wait_s(credential.credential_id, standing.model, now)) <= WAIT_S_MAX
+        ]
+        for wait_s, place, credential in sorted(waits, key=lambda each: each[:2]):
+            standing = self._standings[place]
+            is_repeat = standing.was_called
+            if wait_s > WAIT_S_MAX or (
+                is_repeat and not self._health.take_repeat(credential.credential_id, standing.model)
+            ):
                 continue
             return self._take(standing, credential, has_next=False, wait_s=wait_s)
         return None

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.gateway.breaker import FAILURES_LEAST
 from app.gateway.health import REPEATS_BURST, Health
-from app.gateway.tries import REPEAT_WAIT_S_MAX, Tries, Try
+from app.gateway.tries import WAIT_S_MAX, Tries, Try
 from app.providers import ConnectFailed, FailureKind, UpstreamError, UpstreamRefused, UpstreamTimeout
 from app.routing import Candidate, Evidence, Ranked, RequestFacts, RouteDecision, Signals
 from billing import Price
@@ -168,9 +168,23 @@ def test_an_open_breaker_is_passed_by_while_another_candidate_is_left() -> None:
         health.begin(UUID(int=1), "m1", 0.0)
         health.end(UUID(int=1), "m1", 0.0, ConnectFailed("refused"))
     assert models(tries(ranked(1), ranked(2), health=health), SERVER) == ["m2"]
+    alone = tries(ranked(1), health=health).next(0.0)
+    assert alone is not None
+    assert alone.wait_s > 0
+
+
+def test_what_rests_for_long_is_not_waited_for() -> None:
+    health = Health()
+    health.end(UUID(int=1), "m1", 0.0, limited(30))
     alone = tries(ranked(1), health=health)
     assert alone.next(0.0) is None
-    assert alone.soonest_s(0.0) > 0
+    assert alone.soonest_s(0.0) == 30
+
+
+def test_an_hour_that_a_provider_asks_for_is_not_believed_for_longer_than_a_minute() -> None:
+    health = Health()
+    health.end(UUID(int=1), "m1", 0.0, limited(3_600))
+    assert health.wait_s(UUID(int=1), "m1", 0.0) == 60
 
 
 def test_a_last_candidate_is_repeated_after_a_pause() -> None:
@@ -185,7 +199,7 @@ def test_a_last_candidate_is_repeated_after_a_pause() -> None:
 def test_who_asks_for_a_long_wait_is_not_repeated() -> None:
     alone = tries(ranked(1))
     assert alone.next(0.0) is not None
-    alone.failed(limited(REPEAT_WAIT_S_MAX + 1))
+    alone.failed(limited(WAIT_S_MAX + 1))
     assert alone.next(0.0) is None
 
 

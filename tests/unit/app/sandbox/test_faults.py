@@ -108,5 +108,7 @@ def test_the_shipped_plan_fails_a_tenth_of_all_calls() -> None:
     plan = FaultPlan(read_plan(Path("app/sandbox/examples/a_tenth_fails.json").read_bytes()))
     found = [plan.next_fault(provider_name="sandbox", model="swift-mini") for _ in range(1_000)]
     kinds = [fault.kind for fault in found if fault]
-    assert len(kinds) == 100
-    assert {kinds.count(kind) for kind in ("429", "500", "hang", "cut", "slow")} == {20}
+    assert 95 <= len(kinds) <= 105
+    assert all(19 <= kinds.count(kind) <= 21 for kind in ("429", "500", "hang", "cut", "slow"))
+    # A provider that asks for a wait of an hour would take itself out of the run.
+    assert all(fault.value == 1 for fault in found if fault and fault.kind is FaultKind.RATE_LIMITED)
