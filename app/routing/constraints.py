@@ -17,11 +17,11 @@ from app.routing.candidate import Candidate, Capability, Feature
 from app.routing.decision import Exclusion, Fall, RequestFacts
 from app.routing.dollars import usd
 from app.routing.taxonomy import TYPICAL_OUTPUT_TOKENS, TYPICAL_OUTPUT_TOKENS_ELSE
+from app.routing.terms import Terms
 
 DEFAULT_OUTPUT_TOKENS: Final = 8_192  # reserved and sent when the caller said no limit
 DEFAULT_OUTPUT_TOKENS_UNKNOWN: Final = 4_096  # the same where the model's own limit is unknown: nearly all take it
 MINIMUM_OUTPUT_TOKENS: Final = 64  # a limit cut below this would cut answers, not spend
-PER_MILLION: Final = 1_000_000
 
 
 class Fit(msgspec.Struct, frozen=True):
@@ -30,37 +30,6 @@ class Fit(msgspec.Struct, frozen=True):
     bound_nano_usd: int
     output_tokens_limit: int | None  # None: send what the caller sent
     is_output_shrunk: bool = False
-
-
-class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """What bounds and limits are computed from, as plain numbers; made once a candidate."""
-
-    dearest_input_nano_usd_per_million: int
-    output_nano_usd_per_million: int
-    per_request_nano_usd: int
-    rate_ppm: int
-    context_tokens: int | None
-    output_tokens_max: int | None
-
-    def bound_nano_usd(self, input_tokens: int, output_tokens: int) -> int:
-        """Give the most that the tenant can be billed for that many tokens: the same as `Candidate.bound_nano_usd`."""
-        parts = (
-            input_tokens * self.dearest_input_nano_usd_per_million + output_tokens * self.output_nano_usd_per_million
-        )
-        cost_nano_usd = -(-parts // PER_MILLION) + self.per_request_nano_usd
-        return -(-cost_nano_usd * self.rate_ppm // PER_MILLION)
-
-    def output_tokens_within(self, cap_nano_usd: int, input_tokens: int) -> int:
-        """Give the output tokens that fit under a billed amount which more of them would exceed."""
-        # ceil(cost x rate) <= cap exactly when cost <= floor(cap / rate).
-        cost_nano_usd = cap_nano_usd * PER_MILLION // self.rate_ppm
-        parts = input_tokens * self.dearest_input_nano_usd_per_million
-        left = cost_nano_usd + parts // -PER_MILLION - self.per_request_nano_usd
-        return max(0, left) * PER_MILLION // self.output_nano_usd_per_million
-
-    def is_free(self) -> bool:
-        """Tell whether no amount of tokens costs the tenant anything."""
-        return self.bound_nano_usd(PER_MILLION, PER_MILLION) == 0
 
 
 class Demand(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,21 +103,6 @@ def output_tokens_limits(facts: RequestFacts) -> tuple[int, int]:
     """Give the least limit that a context must leave room for, and the highest that any candidate gets."""
     wanted = facts.output_tokens_wanted
     return (MINIMUM_OUTPUT_TOKENS, DEFAULT_OUTPUT_TOKENS) if wanted is None else (wanted, wanted)
-
-
-def terms_of(candidate: Candidate) -> Terms:
-    """Read the terms of a candidate, whose price must be known."""
-    price = candidate.price
-    assert price is not None
-    most = price.bound_nano_usd(input_tokens=PER_MILLION, output_tokens=0)
-    return Terms(
-        dearest_input_nano_usd_per_million=most - price.per_request_nano_usd,
-        output_nano_usd_per_million=price.output_nano_usd_per_million,
-        per_request_nano_usd=price.per_request_nano_usd,
-        rate_ppm=candidate.rate_ppm,
-        context_tokens=price.context_tokens,
-        output_tokens_max=price.output_tokens_max,
-    )
 
 
 def _output_limit(terms: Terms, facts: RequestFacts) -> int | Fall:

@@ -37,7 +37,7 @@ def decide(
         policy_version=table.policy.version,
         rule=chosen.rule,
         reason=reason_of(
-            signals, chosen.ground, choice.strategy, lineup.names[order[0]] if order else None, len(order)
+            signals, chosen.ground, choice.strategy, lineup.candidates[order[0]].name if order else None, len(order)
         ),
         signals=signals,
         verdicts=ranking.verdicts(),

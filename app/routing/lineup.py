@@ -13,10 +13,11 @@ from typing import Final, assert_never
 import msgspec
 
 from app.routing.candidate import Candidate, Capability, Feature
-from app.routing.constraints import PER_MILLION, Terms, bar, lack, terms_of
+from app.routing.constraints import bar, lack
 from app.routing.decision import CandidateColumns, Exclusion, Fall, rows_by_fall
 from app.routing.policy import CompiledChoice
 from app.routing.policy_document import Strategy
+from app.routing.terms import PER_MILLION, Terms, terms_of
 from billing import billed_nano_usd
 
 BARRED_LISTED_MAX: Final = 50  # in the record, of what no request can take: a plan may bar hundreds
@@ -65,13 +66,13 @@ class Lineup:
 
     choice: CompiledChoice
     candidates: tuple[Candidate, ...]
-    names: tuple[str, ...]
     places: tuple[int, ...]  # of the pattern that names each
     terms: tuple[Terms, ...]
     barred: tuple[Barred, ...]
     by_tie: tuple[int, ...]  # the rows by owner (the tenant's own first), name and credential
-    amounts: tuple[tuple[int, int, int], ...]  # `estimate_nano_usd` reads them
+    estimates: tuple[tuple[int, int, int], ...]  # of the terms
     is_mixed: bool  # some are behind the tenant's own credential and some behind the platform's
+    is_rated: bool  # quality, and so the task, makes a difference
     columns: CandidateColumns
     _dearest: tuple[int, int, int]
     _capable: dict[tuple[frozenset[Capability], frozenset[Feature]], Capable]
@@ -88,9 +89,10 @@ class Lineup:
 
     def rated(self, task: str) -> Rated:
         """Give the rows by their quality for a task; the tasks of a policy are few."""
-        found = self._rated.get(task)
+        known = task if self.is_rated else ""
+        found = self._rated.get(known)
         if found is None:
-            found = self._rated[task] = _rate(self, task)
+            found = self._rated[known] = _rate(self, task)
         return found
 
     def bound_nano_usd_most(self, *, input_tokens: int, output_tokens: int) -> int:
@@ -128,13 +130,13 @@ def line_up(
     return Lineup(
         choice=choice,
         candidates=ready,
-        names=tuple(name for name, _, _ in rows),
         places=tuple(place for _, place, _ in rows),
         terms=terms,
         barred=(*barred, *missing),
         by_tie=tuple(sorted(range(len(ready)), key=lambda row: _tie(ready[row]))),
-        amounts=tuple(map(amounts_of, ready)),
+        estimates=tuple(each.estimate for each in terms),
         is_mixed=len({candidate.credential_owner for candidate in ready}) > 1,
+        is_rated=choice.quality_at_least is not None or any(candidate.quality for candidate in ready),
         columns=_columns(ready, barred, missing),
         _dearest=_dearest(terms),
         _capable={},
@@ -145,18 +147,6 @@ def line_up(
 def is_platforms(candidate: Candidate) -> bool:
     """Tell whether the platform's credential pays."""
     return candidate.credential_owner == "platform"
-
-
-def amounts_of(candidate: Candidate) -> tuple[int, int, int]:
-    """Give what a candidate bills per million input and output tokens, and what is added before dividing."""
-    price = candidate.price
-    assert price is not None
-    flat = billed_nano_usd(price.per_request_nano_usd, candidate.rate_ppm)
-    return (
-        billed_nano_usd(price.input_nano_usd_per_million, candidate.rate_ppm),
-        billed_nano_usd(price.output_nano_usd_per_million, candidate.rate_ppm),
-        flat * PER_MILLION + PER_MILLION - 1,
-    )
 
 
 def _place_of(name: str, choice: CompiledChoice) -> int | None:

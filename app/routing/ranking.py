@@ -10,10 +10,11 @@ from functools import cached_property
 import msgspec
 
 from app.routing.candidate import Candidate
-from app.routing.constraints import PER_MILLION, Demand, Fit, examine, output_tokens_limits
+from app.routing.constraints import Demand, Fit, examine, output_tokens_limits
 from app.routing.decision import CandidateColumns, Exclusion, Fall, Ranked, Verdict
 from app.routing.lazily import Lazily
-from app.routing.lineup import Capable, Lineup, Rated, amounts_of
+from app.routing.lineup import Capable, Lineup, Rated
+from app.routing.terms import PER_MILLION, terms_of
 
 
 class Ranking(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -98,7 +99,7 @@ def rank(lineup: Lineup, demand: Demand) -> Ranking:
     input_tokens, output_tokens = demand.facts.input_tokens_estimate, demand.output_tokens_typical
     estimates = [
         (input_tokens * per_input + output_tokens * per_output + flat) // PER_MILLION
-        for per_input, per_output, flat in lineup.amounts
+        for per_input, per_output, flat in lineup.estimates
     ]
     order: list[int] = []
     for group in rated.groups:
@@ -150,7 +151,7 @@ def _keep_owner(lineup: Lineup, order: list[int]) -> tuple[list[int], dict[int, 
 def _estimate(candidate: Candidate, demand: Demand) -> int | None:
     if candidate.price is None:
         return None
-    per_input, per_output, flat = amounts_of(candidate)
+    per_input, per_output, flat = terms_of(candidate).estimate
     used = demand.facts.input_tokens_estimate * per_input + demand.output_tokens_typical * per_output
     return (used + flat) // PER_MILLION
 

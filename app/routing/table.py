@@ -10,12 +10,12 @@ from typing import Final
 
 from app.routing.candidate import Candidate
 from app.routing.conditions import Situation
-from app.routing.constraints import PER_MILLION
 from app.routing.decision import Signals
 from app.routing.errors import ModelNotAllowed, ModelNotFound
 from app.routing.lineup import Lineup, is_platforms, line_up
 from app.routing.policy import CompiledChoice, Pattern, Policy, nearest_names
 from app.routing.policy_document import Strategy
+from app.routing.terms import PER_MILLION
 
 AUTO: Final = "auto"
 AUTO_PREFIX: Final = "auto/"

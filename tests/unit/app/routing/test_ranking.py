@@ -6,9 +6,10 @@ from hypothesis import given
 
 from app.routing import Candidate
 from app.routing.candidate import Feature
-from app.routing.constraints import Fall, demand_of, examine, lack, terms_of
+from app.routing.constraints import Fall, demand_of, examine, lack
 from app.routing.lineup import CAPABLE_REMEMBERED_MAX, line_up
 from app.routing.ranking import rank
+from app.routing.terms import terms_of
 from billing import Usage, billed_nano_usd
 from tests.unit.app.routing.builders import compile_document, make_candidate, make_policy
 from tests.unit.app.routing.test_decisions_hold import CANDIDATES, CAPS, CHOICES, SIGNALS
