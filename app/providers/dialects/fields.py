@@ -25,7 +25,9 @@ UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 encode: Final = msgspec.json.Encoder().encode
 decode_fields: Final = msgspec.json.Decoder(Fields).decode
-decode_fields_or_null: Final = msgspec.json.Decoder(Fields | None).decode
+decode_fields_or_null: Final[Callable[[bytes | msgspec.Raw], Fields | None]] = msgspec.json.Decoder(
+    Fields | None
+).decode
 _decode_word: Final = msgspec.json.Decoder(str).decode
 
 
@@ -73,7 +75,7 @@ def with_amounts(raw: bytes, usage: Usage, cost: Cost, *, encode_usage: Callable
 def _is_one_of(value: msgspec.Raw, words: tuple[str, ...]) -> bool:
     try:
         return value == NULL or _decode_word(value) in words
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return False
 
 

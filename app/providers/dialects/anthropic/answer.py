@@ -11,13 +11,12 @@ from typing import Final
 import msgspec
 
 from app.providers.dialects.completion import Finish
-from app.providers.dialects.values import Answer, Cost, usd
+from app.providers.dialects.fields import NULL as NULL  # read from here by the rest of the dialect
+from app.providers.dialects.fields import TOKENS_MAX, UNREADABLE, Fields, encode_amounts, with_amounts
+from app.providers.dialects.values import Answer, Cost
 from app.providers.errors import AnswerMalformed, FailureKind, UpstreamRefused
 from billing import Usage
 
-NULL: Final = msgspec.Raw(b"null")
-# A count beyond this is a mistake or a lie; it also keeps every product inside 64 bits.
-TOKENS_MAX: Final = 100_000_000
 STREAM_STATUS: Final = 200
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
 # Anthropic's prose begins with the field at fault: "messages.0.content: Field required".
@@ -102,11 +101,15 @@ class _ErrorBody(msgspec.Struct):
     error: _Error
 
 
+_decode_whole: Final = msgspec.json.Decoder(_Whole).decode
+_decode_counts: Final = msgspec.json.Decoder(UsageShape | None).decode
+
+
 def decode_answer(raw: bytes) -> Answer:
     """Read a whole answer. Raises AnswerMalformed, or UpstreamRefused for an error inside a 200."""
     try:
-        whole = msgspec.json.decode(raw, type=_Whole)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        whole = _decode_whole(raw)
+    except UNREADABLE:
         raise AnswerMalformed("The provider's answer is not a message.") from None
     if whole.error != NULL:
         raise decode_error(STREAM_STATUS, raw)
@@ -125,7 +128,7 @@ def decode_count(raw: bytes) -> int:
     """Read how many input tokens Anthropic counted. Raises AnswerMalformed."""
     try:
         count = msgspec.json.decode(raw, type=_Count).input_tokens
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNREADABLE:
         raise AnswerMalformed("The provider's answer is not a count of tokens.") from None
     if not 0 <= count <= TOKENS_MAX:
         raise AnswerMalformed("The provider's count of tokens makes no sense.")
@@ -157,9 +160,10 @@ def decode_usage(raw: msgspec.Raw | bytes) -> Usage | None:
 def decode_counts(raw: msgspec.Raw | bytes) -> UsageShape | None:
     """Read a `usage` object as it is, which in a stream may be a part of the whole."""
     try:
-        return msgspec.json.decode(raw, type=UsageShape | None)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+        counts: UsageShape | None = _decode_counts(raw)
+    except UNREADABLE:
         return None
+    return counts
 
 
 def usage_of(shape: UsageShape) -> Usage | None:
@@ -168,7 +172,8 @@ def usage_of(shape: UsageShape) -> Usage | None:
         return None
     read, written = shape.cache_read_input_tokens or 0, shape.cache_creation_input_tokens or 0
     thinking = (shape.output_tokens_details and shape.output_tokens_details.thinking_tokens) or 0
-    if not all(0 <= count <= TOKENS_MAX for count in (shape.input_tokens, shape.output_tokens, read, written)):
+    counts = (shape.input_tokens, shape.output_tokens, read, written)
+    if min(counts) < 0 or max(counts) > TOKENS_MAX:
         return None
     return Usage(
         input_tokens=shape.input_tokens + read + written,
@@ -180,22 +185,11 @@ def usage_of(shape: UsageShape) -> Usage | None:
 
 
 def with_cost(raw: bytes, usage: Usage, cost: Cost) -> bytes:
-    """Write the amounts into the `usage` of an answer or an event, making one of our own if there was none.
-
-    It is called when the request is settled and must not fail: what cannot be written into passes as it came.
-    """
-    try:
-        fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return raw
-    counts = _counts_of(fields.get("usage", NULL)) or encode_usage(usage)
-    for name in ("cost", "saved"):
-        counts.pop(name, None)
-    fields["usage"] = msgspec.Raw(msgspec.json.encode(counts | _encode_amounts(cost)))
-    return msgspec.json.encode(fields)
+    """Write the amounts into the `usage` of an answer or an event, making one of our own if there was none."""
+    return with_amounts(raw, usage, cost, encode_usage=encode_usage)
 
 
-def encode_usage(usage: Usage) -> dict[str, msgspec.Raw]:
+def encode_usage(usage: Usage) -> Fields:
     """Write our counts in Anthropic's names."""
     read, written = usage.cache_read_input_tokens, usage.cache_creation_input_tokens
     counts = {
@@ -210,27 +204,15 @@ def encode_usage(usage: Usage) -> dict[str, msgspec.Raw]:
     return encoded
 
 
-def usage_with_cost(usage: Usage, cost: Cost) -> dict[str, msgspec.Raw]:
+def usage_with_cost(usage: Usage, cost: Cost) -> Fields:
     """Write a `usage` object of our own, with the amounts."""
-    return encode_usage(usage) | _encode_amounts(cost)
-
-
-def _encode_amounts(cost: Cost) -> dict[str, msgspec.Raw]:
-    amounts = {"cost": cost.billed_nano_usd, "saved": cost.saved_nano_usd}
-    return {name: msgspec.Raw(usd(nano_usd)) for name, nano_usd in amounts.items() if nano_usd is not None}
-
-
-def _counts_of(usage: msgspec.Raw) -> dict[str, msgspec.Raw] | None:
-    try:
-        return msgspec.json.decode(usage, type=dict[str, msgspec.Raw] | None)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None
+    return encode_usage(usage) | encode_amounts(cost)
 
 
 def _error_of(raw: bytes) -> _Error:
     try:
         return msgspec.json.decode(raw, type=_ErrorBody).error
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return _Error()
 
 

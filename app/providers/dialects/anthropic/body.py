@@ -14,6 +14,7 @@ import msgspec
 from app.providers.dialects.anthropic.blocks import Block, CacheControl, Message, Tool
 from app.providers.dialects.anthropic.prices import check_prices
 from app.providers.dialects.conversation import Encoded
+from app.providers.dialects.fields import Fields, decode_fields, encode, not_json
 from app.providers.errors import BodyInvalid
 from app.providers.vendors import DialectName, Vendor
 
@@ -62,10 +63,17 @@ class _Fields(msgspec.Struct, frozen=True):
     cache_control: CacheControl | None = None
 
 
+_decode_known: Final = msgspec.json.Decoder(_Fields).decode
+
+
 class MessagesBody(msgspec.Struct, frozen=True, kw_only=True):
-    """A checked request for a message, or for the count of its tokens. `raw` holds the bytes as they came."""
+    """A checked request for a message, or for the count of its tokens.
+
+    `raw` holds the bytes as they came, `fields` the same of each field.
+    """
 
     raw: bytes
+    fields: Fields
     model: str
     messages: list[Message]
     system: str | list[Block] | None
@@ -91,27 +99,30 @@ def decode_messages(
     `betas` and `version` come from the headers. A count of tokens is free, and so held to no rule of prices.
     """
     _check_headers(betas, version)
-    fields, names = _decode(raw)
-    if not fields.model or not fields.model.strip():
+    known, fields = _decode(raw)
+    model = known.model.strip() if known.model else ""
+    if not model:
         raise BodyInvalid("model", "You must give a model: 'auto', 'auto/<policy>', or 'provider/model'.")
-    messages = _checked_messages(fields.messages)
-    _check_blocks("system", fields.system)
+    messages = _checked_messages(known.messages)
+    if isinstance(known.system, list):
+        _check_blocks("system", known.system)
     if not is_count:
-        _check_limits(fields, betas)
+        _check_limits(known, betas)
         check_prices(
-            names, betas, cached=fields.cache_control, system=fields.system, messages=messages, tools=fields.tools
+            fields, betas, cached=known.cache_control, system=known.system, messages=messages, tools=known.tools
         )
     return MessagesBody(
         raw=raw,
-        model=fields.model.strip(),
+        fields=fields,
+        model=model,
         messages=messages,
-        system=fields.system,
-        tools=fields.tools or [],
-        is_streamed=bool(fields.stream) and not is_count,
-        output_tokens_wanted=fields.max_tokens,
-        has_tools=bool(fields.tools),
-        wants_json_schema=_wants_json_schema(fields),
-        end_user=fields.metadata.user_id if fields.metadata else None,
+        system=known.system,
+        tools=known.tools or [],
+        is_streamed=bool(known.stream) and not is_count,
+        output_tokens_wanted=known.max_tokens,
+        has_tools=bool(known.tools),
+        wants_json_schema=_wants_json_schema(known),
+        end_user=known.metadata.user_id if known.metadata else None,
         betas=betas,
         version=version,
     )
@@ -122,14 +133,13 @@ def encode_request(body: MessagesBody, *, model: str, output_tokens_limit: int |
 
     `output_tokens_limit` None sends the caller's own limit. `vendor` is not looked at: all heed the same fields.
     """
-    fields = msgspec.json.decode(body.raw, type=dict[str, msgspec.Raw])
-    fields["model"] = msgspec.Raw(msgspec.json.encode(model))
+    fields: dict[str, object] = {**body.fields, "model": model}
     if output_tokens_limit is not None:
-        fields["max_tokens"] = msgspec.Raw(b"%d" % output_tokens_limit)
+        fields["max_tokens"] = output_tokens_limit
     headers = [("anthropic-version", body.version)]
     if body.betas:
         headers.append(("anthropic-beta", ",".join(body.betas)))
-    return Encoded(body=msgspec.json.encode(fields), headers=tuple(headers))
+    return Encoded(body=encode(fields), headers=tuple(headers))
 
 
 def _check_headers(betas: tuple[str, ...], version: str) -> None:
@@ -139,17 +149,13 @@ def _check_headers(betas: tuple[str, ...], version: str) -> None:
         raise BodyInvalid("anthropic-beta", f"'anthropic-beta' holds at most {BETAS_MAX} names, parted by commas.")
 
 
-def _decode(raw: bytes) -> tuple[_Fields, Mapping[str, msgspec.Raw]]:
+def _decode(raw: bytes) -> tuple[_Fields, Fields]:
     try:
-        # The names of fields that we skip must hold too, since `encode_request` will read them.
-        return msgspec.json.decode(raw, type=_Fields), msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+        return _decode_known(raw), decode_fields(raw)
     except msgspec.ValidationError as error:
         _raise_invalid(error)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        reason = "it is empty" if not raw else str(error) if isinstance(error, msgspec.DecodeError) else "not UTF-8"
-        raise BodyInvalid(None, f"The body is not valid JSON: {reason}.") from None
-    except RecursionError:
-        raise BodyInvalid(None, "The body is nested too deeply.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise not_json(raw, error) from None
 
 
 def _raise_invalid(error: msgspec.ValidationError) -> NoReturn:
@@ -170,14 +176,13 @@ def _checked_messages(messages: list[Message] | None) -> list[Message]:
         if message.role not in _ROLES:
             path = f"messages.{index}.role"
             raise BodyInvalid(path, f"{path}: unknown role; use one of {', '.join(_ROLES)}.")
-        _check_blocks(f"messages.{index}.content", message.content)
+        if isinstance(message.content, list):
+            _check_blocks(f"messages.{index}.content", message.content)
     return messages
 
 
-def _check_blocks(path: str, content: str | list[Block] | None) -> None:
-    if not isinstance(content, list):
-        return
-    for number, block in enumerate(content):
+def _check_blocks(path: str, blocks: list[Block]) -> None:
+    for number, block in enumerate(blocks):
         if not block.type:
             raise BodyInvalid(f"{path}.{number}.type", f"{path}.{number}.type: field required.")
         needed = _NEEDED_FIELDS.get(block.type)
@@ -186,14 +191,14 @@ def _check_blocks(path: str, content: str | list[Block] | None) -> None:
             raise BodyInvalid(field, f"{field}: a block of type '{block.type}' needs '{needed}'.")
 
 
-def _check_limits(fields: _Fields, betas: tuple[str, ...]) -> None:
-    limit = fields.max_tokens
+def _check_limits(known: _Fields, betas: tuple[str, ...]) -> None:
+    limit = known.max_tokens
     if limit is None:
         raise BodyInvalid("max_tokens", "max_tokens: field required.")
     if not 0 <= limit <= OUTPUT_TOKENS_MAX:  # 0 only fills the cache
         message = f"max_tokens: must be between 0 and {OUTPUT_TOKENS_MAX}; got {str(limit)[:24]}."
         raise BodyInvalid("max_tokens", message)
-    thinking = fields.thinking
+    thinking = known.thinking
     if thinking is None or thinking.type != "enabled":
         return
     path, budget = "thinking.budget_tokens", thinking.budget_tokens
@@ -204,6 +209,6 @@ def _check_limits(fields: _Fields, betas: tuple[str, ...]) -> None:
         raise BodyInvalid(path, f"{path}: thinking counts within 'max_tokens' ({limit}) and must be less than it.")
 
 
-def _wants_json_schema(fields: _Fields) -> bool:
-    given = fields.output_config.format if fields.output_config else None
-    return any(one is not None and one.type == "json_schema" for one in (given, fields.output_format))
+def _wants_json_schema(known: _Fields) -> bool:
+    current = known.output_config.format if known.output_config else None
+    return "json_schema" in [given.type for given in (current, known.output_format) if given is not None]

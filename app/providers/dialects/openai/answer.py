@@ -119,7 +119,7 @@ def decode_error(status: int, raw: bytes) -> UpstreamRefused:
 def decode_usage(raw: msgspec.Raw | bytes) -> Usage | None:
     """Read a `usage` object; None when it is absent or makes no sense. Parts are put inside their parent."""
     try:
-        shape = _decode_usage(raw)
+        shape: UsageShape | None = _decode_usage(raw)
     except UNREADABLE:
         return None
     if shape is None:

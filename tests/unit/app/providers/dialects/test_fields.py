@@ -95,6 +95,7 @@ def test_a_vendors_amount_never_stands_beside_ours(usage: bytes) -> None:
         (b'{"tier":null,"search":null}', None),
         (b'{"other":"x"}', None),
         (b'{"tier":"fast"}', ("tier", "wait")),
+        (b'{"tier":"\xff"}', ("tier", "wait")),
         (b'{"tier":"auto","search":{}}', ("search", "look yourself")),
         (b'{"search":1,"tier":["auto"]}', ("tier", "wait")),
         (b'{"ti\\u0065r":"fast"}', ("tier", "wait")),
