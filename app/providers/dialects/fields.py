@@ -51,8 +51,12 @@ def refused_field(fields: Fields, rows: WordRows) -> tuple[str, str] | None:
 
 def encode_amounts(cost: Cost) -> Fields:
     """Write the amounts that are known as fields of a `usage` object."""
-    amounts = {"cost": cost.billed_nano_usd, "saved": cost.saved_nano_usd}
-    return {name: msgspec.Raw(usd(nano_usd)) for name, nano_usd in amounts.items() if nano_usd is not None}
+    amounts: Fields = {}
+    if cost.billed_nano_usd is not None:
+        amounts["cost"] = msgspec.Raw(usd(cost.billed_nano_usd))
+    if cost.saved_nano_usd is not None:
+        amounts["saved"] = msgspec.Raw(usd(cost.saved_nano_usd))
+    return amounts
 
 
 def with_amounts(raw: bytes, usage: Usage, cost: Cost, *, encode_usage: Callable[[Usage], Fields]) -> bytes:
@@ -64,12 +68,8 @@ def with_amounts(raw: bytes, usage: Usage, cost: Cost, *, encode_usage: Callable
         fields = decode_fields(raw)
     except UNREADABLE:
         return raw
-    given = bytes(fields.get("usage", NULL))
-    if _can_be_added_to(given):
-        fields["usage"] = msgspec.Raw(given[:-1] + _members(cost) + b"}")
-    else:
-        fields["usage"] = msgspec.Raw(encode((_counts_of(given) or encode_usage(usage)) | encode_amounts(cost)))
-    return encode(fields)
+    counts = _counts_of(fields.get("usage", NULL))
+    return encode({**fields, "usage": (counts or encode_usage(usage)) | encode_amounts(cost)})
 
 
 def _is_one_of(value: msgspec.Raw, words: tuple[str, ...]) -> bool:
@@ -79,27 +79,12 @@ def _is_one_of(value: msgspec.Raw, words: tuple[str, ...]) -> bool:
         return False
 
 
-def _can_be_added_to(usage: bytes) -> bool:
-    """Whether amounts may be put before the last brace: an object that has members, and surely none of their names."""
-    return (
-        usage.startswith(b"{")
-        and b":" in usage
-        and usage.isascii()
-        and b"\\" not in usage
-        and b'"cost"' not in usage
-        and b'"saved"' not in usage
-    )
-
-
-def _members(cost: Cost) -> bytes:
-    billed = b"" if cost.billed_nano_usd is None else b',"cost":' + usd(cost.billed_nano_usd)
-    return billed if cost.saved_nano_usd is None else billed + b',"saved":' + usd(cost.saved_nano_usd)
-
-
-def _counts_of(usage: bytes) -> Fields:
-    """What a vendor counted, without its own amounts: they are what it charges, not what this caller is billed."""
+def _counts_of(usage: msgspec.Raw) -> Fields:
     try:
         counts = decode_fields_or_null(usage) or {}
     except UNREADABLE:
         return {}
-    return {name: count for name, count in counts.items() if name not in ("cost", "saved")}
+    # A vendor's own amounts are what it charges, not what this caller is billed.
+    counts.pop("cost", None)
+    counts.pop("saved", None)
+    return counts

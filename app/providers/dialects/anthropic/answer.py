@@ -120,7 +120,7 @@ def decode_answer(raw: bytes) -> Answer:
         finish_reason=finish_of(whole.stop_reason),
         response_id=whole.id,
         model=whole.model,
-        output_bytes=sum(len(block) for block in whole.content),
+        output_bytes=sum(map(len, whole.content)),
     )
 
 

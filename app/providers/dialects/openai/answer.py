@@ -98,13 +98,12 @@ def decode_answer(raw: bytes) -> Answer:
         raise decode_error(200, raw)
     if not whole.choices:
         raise AnswerMalformed("The provider's answer holds no choice.")
-    messages = [choice.message for choice in whole.choices]
     return Answer(
         usage=decode_usage(whole.usage),
         finish_reason=whole.choices[0].finish_reason,
         response_id=whole.id,
         model=whole.model,
-        output_bytes=sum(len(text) for message in messages for text in (message.content, message.tool_calls)),
+        output_bytes=sum([len(choice.message.content) + len(choice.message.tool_calls) for choice in whole.choices]),
     )
 
 
