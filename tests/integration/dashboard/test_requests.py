@@ -143,10 +143,20 @@ async def test_a_request_page_explains_route_attempts_and_cost(
     page = (await member.get(f"/console/requests/{record.request_id}")).text
     for said in (
         "code to a strong model", "default", "v3", "0.83", "write, function", "First choice; attempt 1 answered.",
-        "the plan Free does not allow it", "0.912", "$0.001100000", "$0.001000000", "$0.004400000", "$0.003300000",
+        "the plan Free does not allow it", "0.912", "$0.001100000", "$0.004400000", "$0.003300000",
         "openai/gpt-5", "team-a", "T-7", "mine-1", "streamed", "platform", "$0.1500", "$0.0750", "$0.6000",
     ):  # fmt: skip
         assert said in page, said
+    # What the platform pays behind its own credential is not the tenant's to see.
+    assert "$0.001000000" not in page
+
+
+async def test_what_the_tenant_pays_a_provider_directly_is_shown(
+    member: Browser, database: Database, acme: Customer
+) -> None:
+    record = acme.record(acme.attempt(credential_owner="tenant", provider_cost_nano_usd=7_000_000))
+    await settle(database, record)
+    assert "$0.007000000" in (await member.get(f"/console/requests/{record.request_id}")).text
 
 
 async def test_what_is_not_known_is_a_dash(member: Browser, database: Database, acme: Customer) -> None:
@@ -154,7 +164,7 @@ async def test_what_is_not_known_is_a_dash(member: Browser, database: Database, 
     await settle(database, record)
     page = (await member.get(f"/console/requests/{record.request_id}")).text
     cost = page.partition('id="cost"')[2].partition("</section>")[0]
-    assert re.findall(r"<dt>(?:Provider cost|Saved|Price version)</dt><dd[^>]*>(.)", cost) == ["—", "—", "—"]
+    assert re.findall(r"<dt>(?:Saved|Price version)</dt><dd[^>]*>(.)", cost) == ["—", "—"]
 
 
 async def test_hostile_text_is_inert_wherever_it_is_shown(member: Browser, database: Database, acme: Customer) -> None:
