@@ -16,7 +16,10 @@ Answer = TypeVar("Answer")
 
 
 class Batcher(Generic[Item, Answer]):
-    """Groups items of one kind. `send` answers for each item in order, or raises for all of them."""
+    """Groups items of one kind. `send` answers for each item in order, or raises for all of them.
+
+    `on_unheard` is called with each item that was sent and whose caller did not wait for the answer.
+    """
 
     def __init__(
         self,
@@ -24,8 +27,10 @@ class Batcher(Generic[Item, Answer]):
         *,
         batch_max: int,
         queue_max: int,
+        on_unheard: Callable[[Item], None] = lambda item: None,
     ) -> None:
         self._send = send
+        self._on_unheard = on_unheard
         self._batch_max = batch_max
         self._queue_max = queue_max
         self._queue: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
@@ -61,17 +66,16 @@ class Batcher(Generic[Item, Answer]):
         try:
             answers = await self._send([item for item, _ in batch])
         except MeterUnavailable as error:
-            _fail(batch, error)
-            return
+            answers = [error] * len(batch)
         except BaseException as error:
             # A bug, or the end of the loop: whoever waits must not wait for ever.
             _fail((*batch, *self._queue), error)
             self._queue.clear()
             raise
-        for (_, future), answer in zip(batch, answers, strict=True):
+        for (item, future), answer in zip(batch, answers, strict=True):
             if future.done():
-                continue
-            if isinstance(answer, BillingError):
+                self._on_unheard(item)
+            elif isinstance(answer, BillingError):
                 future.set_exception(answer)
             else:
                 future.set_result(answer)

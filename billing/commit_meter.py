@@ -5,21 +5,21 @@ when `reserve` returns, the amount is held and committed; when `settle` returns,
 kept as a dead letter. Whatever the database does, nothing is admitted on a guess.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
+from time import monotonic_ns
 from typing import Final, TypeVar
 from uuid import UUID
 
 import structlog
 
+from billing.allowance import Allowances, admission, refusal
 from billing.batching import Batcher
 from billing.budget_repository import find_budget_name
 from billing.budgets import budget_contended, budget_used_up
 from billing.delivery import Delivery, Refusal
-from billing.errors import BudgetContended, BudgetUsedUp, MeterUnavailable, RateLimited
+from billing.errors import BillingError, BudgetContended, BudgetUsedUp, MeterUnavailable, RateLimited
 from billing.meter import Admission, AdmissionRequest, BudgetFacts, Reservation
 from billing.meter_repository import (
-    AdmissionRow,
     Connection,
     ReservationRow,
     admit_batch,
@@ -33,6 +33,7 @@ from tenants import DATABASE_ERRORS, Database
 
 BATCH_MAX: Final = 64
 QUEUE_MAX: Final = 10_000
+
 STATEMENT_TIMEOUT_S: Final = 5
 RETRY_AFTER_S_MAX: Final = 2
 Answer = TypeVar("Answer")
@@ -56,8 +57,14 @@ class CommitMeter:
         self._process_id = process_id
         self._on_dead_letter = on_dead_letter
         self._delivery = Delivery(database, timeout_s=timeout_s)
+        self._allowances = Allowances()
         self._admissions = Batcher(self._admit_all, batch_max=batch_max, queue_max=queue_max)
-        self._reservations = Batcher(self._reserve_all, batch_max=batch_max, queue_max=queue_max)
+        self._reservations = Batcher(
+            self._reserve_all,
+            batch_max=batch_max,
+            queue_max=queue_max,
+            on_unheard=self._release_unheard,
+        )
         self._releases = Batcher(self._release_all, batch_max=batch_max, queue_max=queue_max)
         self._settlements = Batcher(self._settle_all, batch_max=batch_max, queue_max=queue_max)
 
@@ -66,39 +73,25 @@ class CommitMeter:
 
         A budget that is used up does not refuse here: models that cost nothing may still answer.
         """
-        row = await self._admissions.submit(request)
-        if not row.is_admitted:
-            raise RateLimited(
-                requests_per_minute=request.requests_per_minute,
-                retry_after_ms=row.retry_after_ms,
-                reset_ms=row.reset_ms,
-            )
-        return Admission(
-            rate_limit=request.requests_per_minute,
-            rate_remaining=row.remaining,
-            rate_reset_ms=row.reset_ms,
-            headroom_nano_usd=row.headroom_nano_usd,
-            unspent_nano_usd=row.unspent_nano_usd,
-        )
+        return self._allowances.take(request, monotonic_ns()) or await self._admissions.submit(request)
 
     async def reserve(self, reservation: Reservation) -> None:
         """Hold an attempt's bound in every budget that covers it, or in none; committed on return.
 
         Raises BudgetUsedUp, BudgetContended or MeterUnavailable; then, and when cancelled, nothing stays held.
         """
-        future = self._reservations.submit(reservation)
+        self._allowances.see(reservation.api_key_id, reservation.amount_nano_usd)
         try:
-            row = await asyncio.shield(future)
-        except (asyncio.CancelledError, MeterUnavailable):
-            # It may be held all the same, or be held in a moment.
-            future.add_done_callback(lambda done: self._release_unheard(reservation, done))
+            refused = await self._reservations.submit(reservation)
+        except MeterUnavailable:
+            self._release_unheard(reservation)  # it may be held all the same
             raise
-        if row.outcome != "held":
-            raise await self._budget_error(reservation, row)
+        if refused is not None:
+            raise await self._budget_error(reservation, refused)
 
     async def release(self, tenant_id: UUID, attempt_id: UUID) -> None:
         """Return an attempt that cost nothing. Idempotent. Raises MeterUnavailable; settling returns it too."""
-        await asyncio.shield(self._releases.submit((tenant_id, attempt_id)))
+        await self._releases.submit((tenant_id, attempt_id))
 
     async def settle(self, record: RequestRecord) -> None:
         """Write the record and move its money; committed on return, counted once however often it is called.
@@ -106,18 +99,50 @@ class CommitMeter:
         A record that the database refuses is kept as a dead letter, its reservations stay held. Raises
         MeterUnavailable when the database is away: call again.
         """
-        await asyncio.shield(self._settlements.submit(record))
+        await self._settlements.submit(record)
 
     async def close(self) -> None:
         """Wait for everything that is in flight; call it when no request runs any more."""
         for batcher in (self._admissions, self._reservations, self._settlements, self._releases):
             await batcher.drain()
 
-    async def _admit_all(self, requests: Sequence[AdmissionRequest]) -> Sequence[AdmissionRow | MeterUnavailable]:
-        return [_heard(answer) for answer in await self._delivery.send(admit_batch, requests)]
+    def drop(self, tenant_id: UUID) -> None:
+        """Forget what is known of a tenant's rate and budgets; give it to the change feed."""
+        self._allowances.drop(tenant_id)
 
-    async def _reserve_all(self, reservations: Sequence[Reservation]) -> Sequence[ReservationRow | MeterUnavailable]:
-        async def reserve(connection: Connection, batch: Sequence[Reservation]) -> Sequence[ReservationRow]:
+    async def _admit_all(self, requests: Sequence[AdmissionRequest]) -> Sequence[Admission | BillingError]:
+        """Ask once for all requests of a caller; what the last batch brought may serve some without asking."""
+        asked_at_ns = monotonic_ns()
+        answers: dict[int, Admission | BillingError] = {}
+        callers: dict[AdmissionRequest, list[int]] = {}
+        for place, request in enumerate(requests):
+            try:
+                admitted = self._allowances.take(request, asked_at_ns)
+            except RateLimited as error:
+                answers[place] = error
+                continue
+            if admitted is not None:
+                answers[place] = admitted
+            else:
+                callers.setdefault(request, []).append(place)
+        asked = [(request, len(places)) for request, places in callers.items()]
+        grants = await self._delivery.send(admit_batch, asked) if asked else ()
+        for (request, wanted), places, grant in zip(asked, callers.values(), map(_heard, grants), strict=True):
+            if isinstance(grant, MeterUnavailable):
+                answers |= dict.fromkeys(places, grant)
+                continue
+            self._allowances.keep(request, grant, asked_at_ns, min(wanted, grant.granted))
+            for number, place in enumerate(places, 1):
+                is_granted = number <= grant.granted
+                answers[place] = (
+                    admission(request, grant, grant.granted - number, 0) if is_granted else refusal(request, grant, 0)
+                )
+        return [answers[place] for place in range(len(requests))]
+
+    async def _reserve_all(
+        self, reservations: Sequence[Reservation]
+    ) -> Sequence[ReservationRow | MeterUnavailable | None]:
+        async def reserve(connection: Connection, batch: Sequence[Reservation]) -> Sequence[ReservationRow | None]:
             return await reserve_batch(connection, self._process_id, batch)
 
         return [_heard(answer) for answer in await self._delivery.send(reserve, reservations)]
@@ -162,7 +187,6 @@ class CommitMeter:
     async def _budget_error(
         self, reservation: Reservation, row: ReservationRow
     ) -> BudgetUsedUp | BudgetContended | MeterUnavailable:
-        assert row.budget_id is not None, "a refusal names its budget"
         try:
             async with self._database.tenant(reservation.tenant_id) as session:
                 named = await find_budget_name(session, reservation.tenant_id, row.budget_id)
@@ -174,9 +198,9 @@ class CommitMeter:
             scope=scope,
             scope_name=scope_name,
             period=period,
-            limit_nano_usd=row.limit_nano_usd or 0,
-            spent_nano_usd=row.spent_nano_usd or 0,
-            reserved_nano_usd=row.reserved_nano_usd or 0,
+            limit_nano_usd=row.limit_nano_usd,
+            spent_nano_usd=row.spent_nano_usd,
+            reserved_nano_usd=row.reserved_nano_usd,
             resets_at=row.resets_at,
         )
         if row.outcome == "exceeded":
@@ -185,9 +209,7 @@ class CommitMeter:
         retry_after_s = 1 + reservation.attempt_id.int % RETRY_AFTER_S_MAX
         return budget_contended(facts, reservation.amount_nano_usd, retry_after_s=retry_after_s)
 
-    def _release_unheard(self, reservation: Reservation, reserved: asyncio.Future[ReservationRow]) -> None:
-        if not reserved.cancelled() and reserved.exception() is None and reserved.result().outcome != "held":
-            return
+    def _release_unheard(self, reservation: Reservation) -> None:
         try:
             released = self._releases.submit((reservation.tenant_id, reservation.attempt_id))
         except MeterUnavailable:

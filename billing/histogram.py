@@ -1,11 +1,13 @@
 """Latency histograms that add up: the same bounds everywhere, so that hours, writers and models merge.
 
 The bounds are ten steps a decade (the Renard series R10) from 1 ms to 10 min; a percentile read from
-them is off by at most one step. Invariant: changing the bounds changes the meaning of stored rows.
+them is off by at most one step. A histogram ends with its last bucket that counted. Invariant: changing
+the bounds changes the meaning of stored rows.
 """
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Final
 
 latency_bounds_ms: Final = (
@@ -16,24 +18,22 @@ latency_bounds_ms: Final = (
     10_000, 13_000, 16_000, 20_000, 25_000, 32_000, 40_000, 50_000, 63_000, 80_000,
     100_000, 130_000, 160_000, 200_000, 250_000, 320_000, 400_000, 500_000, 600_000,
 )  # fmt: skip
-BUCKET_COUNT: Final = len(latency_bounds_ms) + 1  # the last one counts what took longer than every bound
-
-
-def empty_histogram() -> list[int]:
-    """A histogram that counted nothing."""
-    return [0] * BUCKET_COUNT
 
 
 def bucket_of(latency_ms: int) -> int:
-    """The index of the bucket that counts a latency: that of the first bound not below it."""
+    """The index of the bucket that counts a latency: that of the first bound not below it, or one past them all."""
     return bisect_left(latency_bounds_ms, latency_ms)
 
 
+def count_in(histogram: list[int], bucket: int) -> None:
+    """Count once in a bucket; the histogram grows up to it."""
+    histogram += [0] * (bucket + 1 - len(histogram))
+    histogram[bucket] += 1
+
+
 def add_histograms(first: Sequence[int], second: Sequence[int]) -> list[int]:
-    """Both counts together; an empty histogram adds nothing."""
-    if not first or not second:
-        return list(first or second)
-    return [a + b for a, b in zip(first, second, strict=True)]
+    """Both counts together."""
+    return [a + b for a, b in zip_longest(first, second, fillvalue=0)]
 
 
 def percentile_ms(histogram: Sequence[int], percent: int) -> int | None:

@@ -4,7 +4,7 @@ Called by the meter's repository with the records that the database had not seen
 the entries of a posting sum to zero.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 from uuid import UUID
 
@@ -19,25 +19,28 @@ REAL_CURRENCY: Final = "USD"
 POSTING_SOURCE: Final = "usage"
 
 
-class PostingRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of `ledger_posting`."""
+# What each account of a posting is debited (credited, when negative), of the posting's three sums. They balance:
+# billed is earned; with our credential its cost is owed, and what was absorbed is set apart from it.
+ACCOUNTS: Final = {
+    "accrued_usage": "billed_nano_usd",
+    "revenue": "-billed_nano_usd",
+    "provider_cost": "provider_cost_nano_usd - absorbed_nano_usd",
+    "absorbed": "absorbed_nano_usd",
+    "provider_payable": "-provider_cost_nano_usd",
+}
+PostingIds = Mapping[tuple[UUID, Currency], UUID]
+
+
+class PostingRow(msgspec.Struct, kw_only=True):
+    """A row of `ledger_posting` with the sums of its attempts; the cost is that of our credentials."""
 
     tenant_id: UUID
     posting_id: UUID
     currency: Currency
     source: str = POSTING_SOURCE
-
-
-class EntryRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of `ledger_entry`: debit positive, credit negative."""
-
-    tenant_id: UUID
-    posting_id: UUID
-    account: str
-    amount_nano_usd: int
-
-
-PostingIds = Mapping[tuple[UUID, Currency], UUID]
+    billed_nano_usd: int = 0
+    provider_cost_nano_usd: int = 0
+    absorbed_nano_usd: int = 0
 
 
 def currency_of(attempt: AttemptRecord) -> Currency:
@@ -47,41 +50,30 @@ def currency_of(attempt: AttemptRecord) -> Currency:
 
 def moves_money(attempt: AttemptRecord) -> bool:
     """Tell whether an attempt leaves entries."""
-    return any(amount for _, amount in _entries_of(attempt))
+    return bool(attempt.billed_nano_usd or _owed_nano_usd(attempt))
 
 
-def postings_of(records: Iterable[RequestRecord], posting_ids: PostingIds) -> tuple[list[PostingRow], list[EntryRow]]:
+def postings_of(records: Iterable[RequestRecord], posting_ids: PostingIds) -> list[PostingRow]:
     """One balanced posting for each tenant and currency whose money moved."""
-    moves: dict[tuple[UUID, Currency], dict[str, int]] = {}
+    postings: dict[UUID, PostingRow] = {}
     for record in records:
         for attempt in record.attempts:
-            if moves_money(attempt):
-                accounts = moves.setdefault((record.tenant_id, currency_of(attempt)), {})
-                for account, amount in _entries_of(attempt):
-                    accounts[account] = accounts.get(account, 0) + amount
-    postings, entries = [], []
-    for (tenant_id, currency), accounts in moves.items():
-        posting_id = posting_ids[tenant_id, currency]
-        postings.append(PostingRow(tenant_id=tenant_id, posting_id=posting_id, currency=currency))
-        entries += [
-            EntryRow(tenant_id=tenant_id, posting_id=posting_id, account=account, amount_nano_usd=amount)
-            for account, amount in accounts.items()
-            if amount
-        ]
-    return postings, entries
+            if not moves_money(attempt):
+                continue
+            currency = currency_of(attempt)
+            posting_id = posting_ids[record.tenant_id, currency]
+            posting = postings.get(posting_id)
+            if posting is None:
+                posting = PostingRow(tenant_id=record.tenant_id, posting_id=posting_id, currency=currency)
+                postings[posting_id] = posting
+            owed = _owed_nano_usd(attempt)
+            posting.billed_nano_usd += attempt.billed_nano_usd
+            posting.provider_cost_nano_usd += owed
+            # Absorbed is counted at the tenant's rate, which may lie above what the provider charges us.
+            posting.absorbed_nano_usd += min(attempt.absorbed_nano_usd, owed)
+    return list(postings.values())
 
 
-def _entries_of(attempt: AttemptRecord) -> Sequence[tuple[str, int]]:
-    """Billed is earned; with our credential its cost is owed, and what was absorbed is set apart from it."""
-    earned = (("accrued_usage", attempt.billed_nano_usd), ("revenue", -attempt.billed_nano_usd))
-    cost = attempt.provider_cost_nano_usd
-    if attempt.credential_owner == "tenant" or not cost:
-        return earned
-    # Absorbed is counted at the tenant's rate, which may lie above what the provider charges us.
-    absorbed = min(attempt.absorbed_nano_usd, cost)
-    return (
-        *earned,
-        ("provider_cost", cost - absorbed),
-        ("absorbed", absorbed),
-        ("provider_payable", -cost),
-    )
+def _owed_nano_usd(attempt: AttemptRecord) -> int:
+    """What we owe the provider: nothing for a call with the tenant's own credential."""
+    return 0 if attempt.credential_owner == "tenant" else attempt.provider_cost_nano_usd or 0

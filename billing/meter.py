@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from billing.records import RequestRecord
+from billing.records import CredentialOwner, RequestRecord
 
 
 class AdmissionRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +34,10 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reservation(msgspec.Struct, frozen=True, kw_only=True):
-    """The upper bound of one attempt, held before the call is sent."""
+    """The upper bound of one attempt, held before the call is sent.
+
+    Whom it calls is kept beside it: should the process die, the record of the call is made from this.
+    """
 
     tenant_id: UUID
     project_id: UUID
@@ -42,6 +45,10 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
     request_id: UUID
     attempt_id: UUID
     amount_nano_usd: int
+    provider_name: str = ""
+    model: str = ""
+    credential_owner: CredentialOwner = "platform"
+    is_simulated: bool = False
 
 
 class Meter(Protocol):

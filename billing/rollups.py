@@ -10,12 +10,12 @@ from uuid import UUID
 
 import msgspec
 
-from billing.histogram import bucket_of, empty_histogram
+from billing.histogram import bucket_of, count_in
 from billing.records import Outcome, RequestRecord
 from billing.usage import Usage
 
 
-class RollupRow(msgspec.Struct, kw_only=True):
+class RollupRow(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A row of `usage_rollup`; sums are over the requests of one hour, dimensions and writer.
 
     `own_credential_cost_nano_usd` is the part of the provider cost that the tenant pays directly.
@@ -44,8 +44,8 @@ class RollupRow(msgspec.Struct, kw_only=True):
     baseline_nano_usd: int = 0
     baselined_billed_nano_usd: int = 0
     unpriced_count: int = 0
-    latency_histogram: list[int] = msgspec.field(default_factory=empty_histogram)
-    first_token_histogram: list[int] = msgspec.field(default_factory=empty_histogram)
+    latency_histogram: list[int] = msgspec.field(default_factory=list)
+    first_token_histogram: list[int] = msgspec.field(default_factory=list)
 
 
 def rollups_of(records: Iterable[RequestRecord], writer_id: UUID) -> list[RollupRow]:
@@ -78,6 +78,8 @@ def rollups_of(records: Iterable[RequestRecord], writer_id: UUID) -> list[Rollup
 
 def usage_of(record: RequestRecord) -> Usage:
     """What all attempts used together."""
+    if len(record.attempts) == 1:
+        return record.attempts[0].usage
     return sum((attempt.usage for attempt in record.attempts), Usage())
 
 
@@ -105,9 +107,9 @@ def _count(row: RollupRow, record: RequestRecord) -> None:
     if record.baseline_nano_usd is not None:
         row.baseline_nano_usd += record.baseline_nano_usd
         row.baselined_billed_nano_usd += billed_nano_usd
-    row.latency_histogram[bucket_of(record.latency_ms)] += 1
+    count_in(row.latency_histogram, bucket_of(record.latency_ms))
     if record.first_token_ms is not None:
-        row.first_token_histogram[bucket_of(record.first_token_ms)] += 1
+        count_in(row.first_token_histogram, bucket_of(record.first_token_ms))
 
 
 def _answered_by(record: RequestRecord) -> tuple[str, str]:

@@ -110,10 +110,13 @@ class _Run:
     budgets: dict[str, UUID] = field(default_factory=dict)
     records: dict[int, RequestRecord] = field(default_factory=dict)
     released: set[int] = field(default_factory=set)
+    settled: set[int] = field(default_factory=set)
 
     async def reserve(self, calls: list[Reserve]) -> None:
         expected, coroutines = [], []
         for attempt, amount, is_first in calls:
+            if attempt in self.settled:
+                continue  # an attempt's id is new to each try: nobody reserves it after its record
             scopes = SCOPES if is_first else ("tenant",)
             expected.append(self.model.reserve(attempt, amount, scopes))
             record = self._record(attempt, amount)
@@ -131,6 +134,7 @@ class _Run:
         known = [attempt for attempt in attempts if attempt in self.records and attempt not in self.released]
         for attempt in known:
             self.model.settle(attempt, self.records[attempt].attempts[0].billed_nano_usd)
+        self.settled |= set(known)
         records = [self.records[attempt] for attempt in known]
         # Each record comes twice, through both meters, and forwards and backwards.
         await asyncio.gather(

@@ -23,6 +23,14 @@ Row = dict[str, object]
 TEXTS: Final = ("a", "ABC")
 NUMBERS: Final = (1, 0)
 
+# What a trigger checks as a foreign key would.
+BY_TRIGGER: Final = (
+    Key(
+        "ledger_entry", "entries_balance",
+        ("tenant_id", "posting_id"), "ledger_posting", ("tenant_id", "posting_id"),
+    ),
+)  # fmt: skip
+
 CHECKS = """
 SELECT c.conrelid::regclass::text AS table_name, pg_get_constraintdef(c.oid) AS definition FROM pg_constraint c
 WHERE c.contype = 'c' AND c.connamespace = 'public'::regnamespace
@@ -43,7 +51,7 @@ class Shape:
     async def read(cls, connection: asyncpg.Connection) -> Self:
         """Ask the catalog once."""
         rows = await connection.fetch(TABLES)
-        foreign = await keys(connection, "f")
+        foreign = [*await keys(connection, "f"), *BY_TRIGGER]
         tables = [row["name"] for row in rows if row["kind"] in "rp" and not row["is_partition"]]
         shape = cls(list(_in_order(tables, foreign)))
         for column in await connection.fetch(COLUMNS):
