@@ -88,6 +88,8 @@ def read_facts(
 ) -> RequestFacts:
     """Read what routing needs off a request in any dialect; `metadata` from the header is laid over the body's."""
     facts = DIALECTS[body.dialect].facts_of(body)
+    if not (tags or metadata or policy_name or no_fallback) and cost_nano_usd_max is None:
+        return facts
     return msgspec.structs.replace(
         facts,
         tags=tags,

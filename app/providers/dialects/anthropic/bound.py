@@ -5,11 +5,10 @@ sees only what we forward. Every byte that we forward is counted, whatever field
 taken out and counted by a table, and what we do not see has no bound.
 """
 
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from app.providers.dialects.anthropic.blocks import Source, blocks_in, text_of
+from app.providers.dialects.anthropic.blocks import Block, Source, Tool, blocks_in, text_of
 from app.providers.dialects.anthropic.body import MessagesBody
 from app.providers.dialects.bounds import (
     BYTES_PER_MESSAGE,
@@ -64,19 +63,29 @@ class _Media(NamedTuple):
     features: frozenset[Feature] = frozenset()
 
 
+_NO_MEDIA: Final = _Media()
+
+
+class _Words(NamedTuple):
+    """What the messages and the system say."""
+
+    instruction: str  # the last of the user's; results of tools are no part of it
+    system: str
+    turns: int
+    bytes_estimate: int
+
+
 def facts_of(body: MessagesBody) -> RequestFacts:
     """Read what routing needs off a request's body."""
-    media = _media_of(body)
-    texts = [message.text() for message in body.messages if message.role == "user"]
-    instructions = [text for text in texts if text]
+    words, media = _words_of(body), _media_of(body)
     return RequestFacts(
         request_model=body.model,
-        instruction=instruction_of(instructions[-1] if instructions else ""),
-        system=system_of(_system_texts(body)),
+        instruction=instruction_of(words.instruction),
+        system=words.system,
         input_tokens_bound=_tokens_max(body, media),
-        input_tokens_estimate=_tokens_estimate(body, media),
+        input_tokens_estimate=_tokens_estimate(body, words, media),
         output_tokens_wanted=body.output_tokens_wanted,
-        turns=len(instructions),
+        turns=words.turns,
         has_tools=body.has_tools,
         has_images=media.images > 0,
         wants_json_schema=body.wants_json_schema,
@@ -95,24 +104,45 @@ def input_tokens_bound(body: MessagesBody) -> tuple[int, bool]:
 
 def _tokens_max(body: MessagesBody, media: _Media) -> int:
     template_tokens = TEMPLATE_TOKENS + (TOOLS_TEMPLATE_TOKENS if body.has_tools or body.wants_json_schema else 0)
-    template_tokens += sum(_typed_tool_tokens(tool.type) for tool in body.tools)
+    template_tokens += sum([_typed_tool_tokens(tool.type) for tool in body.tools])
     return text_tokens_max(body.raw) - media.payload_bytes + media.images * IMAGE_TOKENS_MAX + template_tokens
 
 
-def _tokens_estimate(body: MessagesBody, media: _Media) -> int:
+def _tokens_estimate(body: MessagesBody, words: _Words, media: _Media) -> int:
     """Without tools only text is counted, with them all that is not a medium: results and definitions are JSON."""
-    size = sum(len(message.text()) + BYTES_PER_MESSAGE for message in body.messages) + len(text_of(body.system))
+    size = words.bytes_estimate
     if body.has_tools or body.wants_json_schema:
         size = max(size, len(body.raw) - media.payload_bytes)
     media_tokens = media.images * IMAGE_TOKENS_ESTIMATE + media.pages_estimate * _DOCUMENT_TOKENS_PER_PAGE_ESTIMATE
     return size // BYTES_PER_TOKEN_ESTIMATE + media_tokens + 1
 
 
+def _words_of(body: MessagesBody) -> _Words:
+    instruction, turns = "", 0
+    system = [text_of(body.system)] if body.system else []
+    size = len(body.messages) * BYTES_PER_MESSAGE + sum(map(len, system))
+    for message in body.messages:
+        text = message.text()
+        size += len(text)
+        if message.role == "system":
+            system.append(text)
+        elif message.role == "user" and text:
+            instruction = text
+            turns += 1
+    return _Words(instruction, system_of(system) if system else "", turns, size)
+
+
 def _media_of(body: MessagesBody) -> _Media:
+    contents = [body.system, *[message.content for message in body.messages]]
+    blocks = [block for content in contents if isinstance(content, list) for block in blocks_in(content)]
+    return _media_in(blocks, body.tools) if blocks or body.tools else _NO_MEDIA
+
+
+def _media_in(blocks: Iterable[Block], tools: Iterable[Tool]) -> _Media:
     size = images = pages = 0
     is_unbounded = False
-    features = {Feature.PROVIDER_BLOCKS} if any(_is_typed(tool.type) for tool in body.tools) else set()
-    for block in chain(blocks_in(body.system), *(blocks_in(message.content) for message in body.messages)):
+    features = {Feature.PROVIDER_BLOCKS} if any(_is_typed(tool.type) for tool in tools) else set()
+    for block in blocks:
         if block.type in _COUNTED_BY_BYTES:
             feature = _COUNTED_BY_BYTES[block.type]
             features |= {feature} if feature else set()
@@ -148,11 +178,3 @@ def _typed_tool_tokens(tool_type: str | None) -> int:
         return 0
     most = max(tokens for _, tokens in _TYPED_TOOL_TOKENS)
     return next((tokens for beginning, tokens in _TYPED_TOOL_TOKENS if tool_type.startswith(beginning)), most)
-
-
-def _system_texts(body: MessagesBody) -> Iterator[str]:
-    if body.system:
-        yield text_of(body.system)
-    for message in body.messages:
-        if message.role == "system":
-            yield message.text()

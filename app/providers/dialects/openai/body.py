@@ -130,6 +130,11 @@ class ChatBody(msgspec.Struct, frozen=True, kw_only=True):
     dialect: DialectName = "openai"
 
     @property
+    def has_many_choices(self) -> bool:
+        """Whether more than one answer is asked for."""
+        return self.choices > 1
+
+    @property
     def wants_logprobs(self) -> bool:
         """Whether the tokens' probabilities are asked for."""
         return self.fields.get("logprobs", NULL) not in _OFF

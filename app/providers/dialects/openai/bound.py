@@ -5,6 +5,9 @@ provider sees only what we forward. It counts every byte that we forward, whatev
 because a tokenizer makes at most one token of a byte; media are taken out and counted by a table.
 """
 
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
 from app.providers.dialects.bounds import (
     BYTES_PER_MESSAGE,
     BYTES_PER_TOKEN_ESTIMATE,
@@ -18,69 +21,110 @@ from app.providers.dialects.bounds import (
     system_of,
     text_tokens_max,
 )
-from app.providers.dialects.openai.body import ChatBody, ImageURL, Message, Part
+from app.providers.dialects.openai.body import ChatBody, ImageURL, Part
 from app.providers.dialects.openai.features import features_of
 from app.routing.decision import RequestFacts
+
+_SYSTEM_ROLES: Final = frozenset({"system", "developer"})
+
+
+class _Words(NamedTuple):
+    """What the messages say."""
+
+    instruction: str  # the last of the user's
+    system: str
+    turns: int
+    bytes_estimate: int
+
+
+class _Media(NamedTuple):
+    """What stands in the messages beside text. `payload_bytes` are of the body, and no text."""
+
+    payload_bytes: int = 0
+    images: int = 0
+    tokens_max: int = 0
+    is_unbounded: bool = False
+
+
+_NO_MEDIA: Final = _Media()
 
 
 def facts_of(body: ChatBody) -> RequestFacts:
     """Read what routing needs off a request's body."""
-    tokens_max, is_unbounded = input_tokens_bound(body)
+    words, media = _words_of(body), _media_of(body)
     return RequestFacts(
         request_model=body.model,
-        instruction=instruction_of(_last_instruction(body.messages)),
-        system=system_of(message.text() for message in body.messages if message.role in ("system", "developer")),
-        input_tokens_bound=tokens_max,
-        input_tokens_estimate=_input_tokens_estimate(body),
+        instruction=instruction_of(words.instruction),
+        system=words.system,
+        input_tokens_bound=_tokens_max(body, media),
+        input_tokens_estimate=_tokens_estimate(body, words, media),
         output_tokens_wanted=body.output_tokens_wanted,
         choices=body.choices,
-        turns=sum(message.role == "user" for message in body.messages),
+        turns=words.turns,
         has_tools=body.has_tools,
-        has_images=any(part.type == "image_url" for part in _parts(body)),
+        has_images=media.images > 0,
         wants_json_schema=body.wants_json_schema,
         features=features_of(body),
         is_streamed=body.is_streamed,
-        is_unbounded=is_unbounded,
+        is_unbounded=_is_unbounded(body, media),
         metadata=dict(body.metadata),
     )
 
 
 def input_tokens_bound(body: ChatBody) -> tuple[int, bool]:
     """The most input tokens the request can cost, and whether it holds content that has no bound."""
-    media_bytes = media_tokens = 0
-    is_unbounded = body.has_prediction  # rejected predictions are billed as output, beyond the output limit
-    for part in _parts(body):
+    media = _media_of(body)
+    return _tokens_max(body, media), _is_unbounded(body, media)
+
+
+def _tokens_max(body: ChatBody, media: _Media) -> int:
+    template_tokens = TEMPLATE_TOKENS + (TOOLS_TEMPLATE_TOKENS if body.has_tools or body.wants_json_schema else 0)
+    return text_tokens_max(body.raw) - media.payload_bytes + media.tokens_max + template_tokens
+
+
+def _tokens_estimate(body: ChatBody, words: _Words, media: _Media) -> int:
+    size = words.bytes_estimate
+    if body.has_tools or body.wants_json_schema:
+        size = max(size, len(body.raw) - media.payload_bytes)
+    return size // BYTES_PER_TOKEN_ESTIMATE + media.images * IMAGE_TOKENS_ESTIMATE + 1
+
+
+def _is_unbounded(body: ChatBody, media: _Media) -> bool:
+    # Rejected predictions are billed as output, beyond the output limit.
+    return media.is_unbounded or body.has_prediction
+
+
+def _words_of(body: ChatBody) -> _Words:
+    instruction, system, turns = "", [], 0
+    size = len(body.messages) * BYTES_PER_MESSAGE
+    for message in body.messages:
+        text = message.text()
+        size += len(text)
+        if message.role == "user":
+            instruction = text
+            turns += 1
+        elif message.role in _SYSTEM_ROLES:
+            system.append(text)
+    return _Words(instruction, system_of(system) if system else "", turns, size)
+
+
+def _media_of(body: ChatBody) -> _Media:
+    parts = [part for message in body.messages if isinstance(message.content, list) for part in message.content]
+    return _media_in(parts) if parts else _NO_MEDIA
+
+
+def _media_in(parts: Sequence[Part]) -> _Media:
+    size = images = tokens = 0
+    is_unbounded = False
+    for part in parts:
         match part.type:
             case "text" | "refusal":
                 continue
             case "image_url":
-                size, tokens = _image(part)
+                image = part.image_url if isinstance(part.image_url, ImageURL) else ImageURL(url=part.image_url or "")
+                images += 1
+                tokens += IMAGE_TOKENS_MAX_BY_DETAIL.get(image.detail or "", IMAGE_TOKENS_MAX)
+                size += payload_bytes(image.url) if image.url.startswith("data:") else 0
             case _:
                 is_unbounded = True
-                continue
-        media_bytes += size
-        media_tokens += tokens
-    template_tokens = TEMPLATE_TOKENS + (TOOLS_TEMPLATE_TOKENS if body.has_tools or body.wants_json_schema else 0)
-    return text_tokens_max(body.raw) - media_bytes + media_tokens + template_tokens, is_unbounded
-
-
-def _image(part: Part) -> tuple[int, int]:
-    image = part.image_url if isinstance(part.image_url, ImageURL) else ImageURL(url=part.image_url or "")
-    tokens = IMAGE_TOKENS_MAX_BY_DETAIL.get(image.detail or "", IMAGE_TOKENS_MAX)
-    return (payload_bytes(image.url) if image.url.startswith("data:") else 0), tokens
-
-
-def _input_tokens_estimate(body: ChatBody) -> int:
-    images = [_image(part)[0] for part in _parts(body) if part.type == "image_url"]
-    text_bytes = sum(len(message.text()) + BYTES_PER_MESSAGE for message in body.messages)
-    if body.has_tools or body.wants_json_schema:
-        text_bytes = max(text_bytes, len(body.raw) - sum(images))
-    return text_bytes // BYTES_PER_TOKEN_ESTIMATE + len(images) * IMAGE_TOKENS_ESTIMATE + 1
-
-
-def _parts(body: ChatBody) -> list[Part]:
-    return [part for message in body.messages if isinstance(message.content, list) for part in message.content]
-
-
-def _last_instruction(messages: list[Message]) -> str:
-    return next((message.text() for message in reversed(messages) if message.role == "user"), "")
+    return _Media(size, images, tokens, is_unbounded)

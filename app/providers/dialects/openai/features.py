@@ -1,24 +1,27 @@
 """What a chat request says that not every dialect can express. Pure; called once per request, by `bound`."""
 
-from collections.abc import Callable
+from itertools import compress
+from operator import attrgetter
 from typing import Final
 
 from app.providers.dialects.openai.body import ChatBody, Part
 from app.routing.candidate import Feature
 
-_ROWS: Final[tuple[tuple[Feature, Callable[[ChatBody], bool]], ...]] = (
-    (Feature.MANY_CHOICES, lambda body: body.choices > 1),
-    (Feature.LOGPROBS, lambda body: body.wants_logprobs),
-    (Feature.PREDICTION, lambda body: body.has_prediction),
-    (Feature.CUSTOM_TOOLS, lambda body: body.has_custom_tools),
-    (Feature.JSON_OBJECT, lambda body: body.wants_json_object),
-)
+# By what of a body asks for it.
+_ROWS: Final = {
+    "has_many_choices": Feature.MANY_CHOICES,
+    "wants_logprobs": Feature.LOGPROBS,
+    "has_prediction": Feature.PREDICTION,
+    "has_custom_tools": Feature.CUSTOM_TOOLS,
+    "wants_json_object": Feature.JSON_OBJECT,
+}
+_asked_for: Final = attrgetter(*_ROWS)
 _COMMON_PARTS: Final = frozenset({"text", "image_url", "refusal"})
 
 
 def features_of(body: ChatBody) -> frozenset[Feature]:
     """The features that a provider's dialect must have to be told this request."""
-    features = {feature for feature, is_asked_for in _ROWS if is_asked_for(body)}
+    features = set(compress(_ROWS.values(), _asked_for(body)))
     for message in body.messages:
         if isinstance(message.content, list):
             features.update(_feature_of(part) for part in message.content if part.type not in _COMMON_PARTS)

@@ -15,6 +15,7 @@ from app.providers.dialects.bounds import (
     INSTRUCTION_HEAD_CHARS,
     INSTRUCTION_TAIL_CHARS,
     PARTED_BYTES_MAX,
+    STEADY,
     nfkc_bytes_max,
 )
 from app.providers.dialects.openai import input_tokens_bound
@@ -57,6 +58,21 @@ def test_no_letter_grows_more_when_parted_from_its_marks_than_the_bound_allows()
         composed, apart = (len(unicodedata.normalize(form, chr(code)).encode()) for form in ("NFKC", "NFKD"))
         # The parts of a Hangul syllable stand side by side: no mark comes between them.
         assert apart - composed <= PARTED_BYTES_MAX
+
+
+def test_no_steady_letter_grows_or_is_a_mark() -> None:
+    steady = STEADY.findall("".join(map(chr, (*range(0x80, 0xD800), *range(0xE000, sys.maxunicode + 1)))))
+    assert sum(map(len, steady)) > 30_000
+    for char in "".join(steady):
+        apart = unicodedata.normalize("NFKD", char)
+        assert len(unicodedata.normalize("NFKC", char).encode()) <= len(char.encode())
+        assert unicodedata.combining(apart[0]) == 0
+
+
+@settings(deadline=None)
+@given(text=st.text(st.characters(min_codepoint=0x80)).map(lambda text: "".join(STEADY.findall(text))))
+def test_steady_letters_never_grow_together(text: str) -> None:
+    assert len(unicodedata.normalize("NFKC", text).encode()) <= nfkc_bytes_max(text) == len(text.encode())
 
 
 @given(text=st.text(st.sampled_from("aé\u0323\u0315\u0300\u0344\u0345ᾂΐﾞが각ǆ\ufdfa"), max_size=12))

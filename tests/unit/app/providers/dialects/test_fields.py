@@ -35,7 +35,7 @@ def dollars(cost: Cost) -> dict[str, Decimal]:
     return {name: Decimal(amount) / 10**9 for name, amount in amounts.items() if amount is not None}
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None)
 @given(
     usage=st.dictionaries(NAMES, VALUES, max_size=4) | VALUES,
     others=st.dictionaries(NAMES.filter(lambda name: name != "usage"), VALUES, max_size=3),
