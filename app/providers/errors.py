@@ -16,7 +16,7 @@ ProviderError
 """
 
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 # `first_token` is the patience of a routing rule; the others are limits of the transport.
 TimeoutPhase = Literal["connect", "first_byte", "idle", "total", "first_token"]
@@ -41,6 +41,12 @@ class FailureKind(StrEnum):
     CONTENT_REFUSED = "content_refused"
     INVALID = "invalid"
     SERVER = "server"
+
+
+# Statuses that blame the request, and so may come with a message that repeats what the caller wrote.
+BLAMING_STATUSES: Final = frozenset({400, 404, 409, 413, 415, 422})
+# Kinds after which nothing is left alone that other requests use.
+KINDS_OF_ONE_REQUEST: Final = frozenset({FailureKind.CONTEXT_EXCEEDED, FailureKind.CONTENT_REFUSED})
 
 
 class ProviderError(Exception):

@@ -14,7 +14,13 @@ from app.providers.dialects.completion import Finish
 from app.providers.dialects.fields import NULL as NULL  # read from here by the rest of the dialect
 from app.providers.dialects.fields import TOKENS_MAX, UNREADABLE, Fields, encode_amounts, with_amounts
 from app.providers.dialects.values import Answer, Cost
-from app.providers.errors import AnswerMalformed, FailureKind, UpstreamRefused
+from app.providers.errors import (
+    BLAMING_STATUSES,
+    KINDS_OF_ONE_REQUEST,
+    AnswerMalformed,
+    FailureKind,
+    UpstreamRefused,
+)
 from billing import Usage
 
 STREAM_STATUS: Final = 200
@@ -36,12 +42,13 @@ FINISHES: Final[Mapping[str, Finish]] = MappingProxyType(
 )
 
 # Read top-down, first match wins: (status or None for any, words in type, code or message, kind). The types are those
-# of the error page, 2026-11; some causes have no type of their own, and only the prose tells them.
+# of the error page, 2026-11; some causes have no type of their own, and only the prose tells them. Where a status
+# blames the request, its prose may repeat the caller's own words: it decides only what concerns this request alone.
 _ERROR_ROWS: Final[tuple[tuple[int | None, tuple[str, ...], FailureKind], ...]] = (
     (None, ("prompt is too long", "exceed context limit", "context window"), FailureKind.CONTEXT_EXCEEDED),
     (None, ("request_too_large",), FailureKind.CONTEXT_EXCEEDED),
     (None, ("content filtering policy",), FailureKind.CONTENT_REFUSED),
-    (None, ("billing_error", "credit balance", "spend_limit", "api usage limits"), FailureKind.OUT_OF_CREDIT),
+    (None, ("billing_error", "spend_limit"), FailureKind.OUT_OF_CREDIT),
     (None, ("authentication_error", "permission_error"), FailureKind.AUTH),
     (None, ("rate_limit_error",), FailureKind.RATE_LIMITED),
     (None, ("overloaded_error",), FailureKind.OVERLOADED),
@@ -58,6 +65,11 @@ _ERROR_ROWS: Final[tuple[tuple[int | None, tuple[str, ...], FailureKind], ...]] 
     (504, (), FailureKind.TIMEOUT),
     (529, (), FailureKind.OVERLOADED),
 )
+
+
+# Anthropic tells of its account in whole sentences; what repeats a caller's words has a field and a colon before it.
+_ACCOUNT_PROSE: Final = re.compile(r"your credit balance is too low|you have reached your specified api usage limits")
+_FIELD_END: Final = ": "
 
 
 class _OutputDetails(msgspec.Struct):
@@ -144,11 +156,10 @@ def decode_error(status: int, raw: bytes) -> UpstreamRefused:
     """Read Anthropic's error by its status, type and words; its prose is looked at and never kept."""
     error = _error_of(raw)
     code = (error.details and error.details.error_code) or None
-    words = " ".join(word for word in (error.type, code, error.message) if word).lower()
+    names = " ".join(word for word in (error.type, code) if word).lower()
+    kind = _kind(status, names, (error.message or "").lower())
     param = _PARAM.match(error.message or "")
-    return UpstreamRefused(
-        _kind(status, words), status, code=_identifier(code or error.type), param=_identifier(param and param[1])
-    )
+    return UpstreamRefused(kind, status, code=_identifier(code or error.type), param=_identifier(param and param[1]))
 
 
 def decode_usage(raw: msgspec.Raw | bytes) -> Usage | None:
@@ -216,11 +227,14 @@ def _error_of(raw: bytes) -> _Error:
         return _Error()
 
 
-def _kind(status: int, words: str) -> FailureKind:
+def _kind(status: int, names: str, prose: str) -> FailureKind:
+    if _ACCOUNT_PROSE.match(prose) and _FIELD_END not in prose:
+        return FailureKind.OUT_OF_CREDIT
     for row_status, needles, kind in _ERROR_ROWS:
+        words = names if status in BLAMING_STATUSES and kind not in KINDS_OF_ONE_REQUEST else f"{names} {prose}"
         if any(needle in words for needle in needles) if needles else status == row_status:
             return kind
-    return FailureKind.INVALID if 400 <= status < 500 or "invalid_request_error" in words else FailureKind.SERVER
+    return FailureKind.INVALID if 400 <= status < 500 or "invalid_request_error" in names else FailureKind.SERVER
 
 
 def _identifier(text: str | None) -> str | None:

@@ -7,7 +7,13 @@ import msgspec
 
 from app.providers.dialects.fields import NULL, TOKENS_MAX, UNREADABLE, Fields, encode_amounts, with_amounts
 from app.providers.dialects.values import Answer, Cost
-from app.providers.errors import AnswerMalformed, FailureKind, UpstreamRefused
+from app.providers.errors import (
+    BLAMING_STATUSES,
+    KINDS_OF_ONE_REQUEST,
+    AnswerMalformed,
+    FailureKind,
+    UpstreamRefused,
+)
 from billing import Usage
 
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
@@ -66,7 +72,8 @@ _NO_DETAILS: Final = _InputDetails()
 _decode_whole: Final = msgspec.json.Decoder(_Whole).decode
 _decode_usage: Final = msgspec.json.Decoder(UsageShape | None).decode
 
-# Read top-down, first match wins: (status or None for any, words in code, type or message, kind).
+# Read top-down, first match wins: (status or None for any, words in code, type or message, kind). Where a status
+# blames the request, its message may repeat the caller's own words: it decides only what concerns this request alone.
 _ERROR_ROWS: Final[tuple[tuple[int | None, tuple[str, ...], FailureKind], ...]] = (
     (None, ("context_length", "maximum context", "context window", "prompt is too long"), FailureKind.CONTEXT_EXCEEDED),
     (None, ("content_filter", "content_policy", "content policy", "safety system"), FailureKind.CONTENT_REFUSED),
@@ -110,9 +117,10 @@ def decode_answer(raw: bytes) -> Answer:
 def decode_error(status: int, raw: bytes) -> UpstreamRefused:
     """Read a provider's error by its status and its short words; its prose is looked at and never kept."""
     error = _error_of(raw)
-    words = " ".join(str(word) for word in (error.code, error.type, error.message) if word).lower()
+    names = " ".join(str(word) for word in (error.code, error.type) if word).lower()
+    kind = _kind(status, names, (error.message or "").lower())
     code = error.code if isinstance(error.code, str) else error.type
-    return UpstreamRefused(_kind(status, words), status, code=_identifier(code), param=_identifier(error.param))
+    return UpstreamRefused(kind, status, code=_identifier(code), param=_identifier(error.param))
 
 
 def decode_usage(raw: msgspec.Raw | bytes) -> Usage | None:
@@ -184,8 +192,9 @@ def _error_of(raw: bytes) -> _Error:
         return _Error()
 
 
-def _kind(status: int, words: str) -> FailureKind:
+def _kind(status: int, names: str, prose: str) -> FailureKind:
     for row_status, needles, kind in _ERROR_ROWS:
+        words = names if status in BLAMING_STATUSES and kind not in KINDS_OF_ONE_REQUEST else f"{names} {prose}"
         if any(needle in words for needle in needles) if needles else status == row_status:
             return kind
     return FailureKind.INVALID if 400 <= status < 500 else FailureKind.SERVER

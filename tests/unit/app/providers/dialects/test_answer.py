@@ -47,6 +47,13 @@ def test_an_error_has_a_kind_and_keeps_no_prose(row: dict[str, object]) -> None:
     assert "SECRET-PROSE" not in repr(error) + str(error) + str(vars(error))
 
 
+@pytest.mark.parametrize("word", ["insufficient_quota", "invalid_api_key", "rate_limit", "overloaded"])
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_message_that_repeats_the_callers_words_blames_nothing_but_the_request(word: str, status: int) -> None:
+    error = {"message": f"Invalid value: '{word}'.", "type": "invalid_request_error", "code": "invalid_value"}
+    assert decode_error(status, json.dumps({"error": error}).encode()).kind is FailureKind.INVALID
+
+
 def test_a_code_with_prose_in_it_is_not_kept() -> None:
     error = decode_error(400, b'{"error": {"code": "sk-123 is not a key", "param": "my secret prompt"}}')
     assert (error.code, error.param) == (None, None)

@@ -85,6 +85,21 @@ def test_the_golden_errors_are_the_sdks_own(row: dict[str, dict[str, dict[str, s
         ErrorResponse.model_validate(row["body"], strict=True)
 
 
+@pytest.mark.parametrize("word", ["billing_error", "credit balance", "authentication_error", "overloaded_error"])
+@pytest.mark.parametrize(
+    "message",
+    [
+        "messages.0.content.0: Input tag '{}' found using 'type' does not match any of the expected tags: 'text'",
+        "{}: Extra inputs are not permitted",
+        "Your credit balance is too low. {}: Extra inputs are not permitted",
+    ],
+)
+def test_a_message_that_repeats_the_callers_words_blames_nothing_but_the_request(word: str, message: str) -> None:
+    error = {"type": "invalid_request_error", "message": message.format(word)}
+    refusal = decode_error(400, json.dumps({"type": "error", "error": error}).encode())
+    assert refusal.kind is FailureKind.INVALID
+
+
 def test_an_error_names_its_code_and_the_field_at_fault() -> None:
     def refusal(**error: object) -> UpstreamRefused:
         return decode_error(400, json.dumps({"type": "error", "error": error}).encode())
