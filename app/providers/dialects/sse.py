@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 from app.providers.errors import AnswerTooLarge
 
 EVENT_BYTES_MAX: Final = 8 * 1024 * 1024
-# Atomic, so that one CRLF is never read as two line ends.
-_BLANK_LINE: Final = re.compile(rb"(?>\r\n|\n|\r){2}")
+# Two line ends, of which one CRLF is never both. Each branch begins with a letter, so that it is searched for fast.
+_BLANK_LINE: Final = re.compile(rb"\n(?:\r\n?|\n)|\r(?:\n(?:\r\n?|\n)|\r\n?)")
 _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
 _LONGEST_BLANK_LINE: Final = 4
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
@@ -35,35 +35,49 @@ class EventSplitter:
     def feed(self, chunk: bytes) -> list[bytes]:
         """Take bytes; return the blocks they complete. Raises AnswerTooLarge for an event without an end."""
         text = self._rest + chunk if self._rest else chunk
-        blocks = []
-        start = 0
-        for blank in _BLANK_LINE.finditer(text, self._searched):
-            # A CR at the very end may be half of a CRLF: wait for the next byte.
-            if blank.end() == len(text) and text.endswith(b"\r"):
-                break
-            blocks.append(self._without_mark(text[start : blank.start()]))
-            start = blank.end()
-        self._rest = text[start:]
+        blank_line = _blank_line_of(text)
+        if blank_line is None:
+            *blocks, self._rest = self._cut(text)
+        elif text.find(blank_line, self._searched) < 0:
+            blocks, self._rest = [], text
+        else:
+            *blocks, self._rest = text.split(blank_line)
         self._searched = max(0, len(self._rest) - _LONGEST_BLANK_LINE)
         if len(self._rest) > self._event_bytes_max:
             raise AnswerTooLarge(f"One event of the stream is larger than {self._event_bytes_max} bytes.")
-        return [block for block in blocks if block]
+        if self._is_first and blocks:
+            self._is_first = False
+            blocks[0] = blocks[0].removeprefix(_BYTE_ORDER_MARK)
+        return [trimmed for block in blocks if (trimmed := block.lstrip(b"\r\n"))]
 
     def rest(self) -> bytes:
         """The bytes after the last whole event."""
         return self._rest.strip(b"\r\n")
 
-    def _without_mark(self, block: bytes) -> bytes:
-        if self._is_first:
-            self._is_first = False
-            block = block.removeprefix(_BYTE_ORDER_MARK)
-        return block.lstrip(b"\r\n")
+    def _cut(self, text: bytes) -> list[bytes]:
+        """Cut at blank lines of any kind; the last piece is what follows them."""
+        pieces, start = [], 0
+        for blank in _BLANK_LINE.finditer(text, self._searched):
+            # A CR at the very end may be half of a CRLF: wait for the next byte.
+            if blank.end() == len(text) and text.endswith(b"\r"):
+                break
+            pieces.append(text[start : blank.start()])
+            start = blank.end()
+        return [*pieces, text[start:]]
 
 
 def read_event(block: bytes) -> Event:
     """Read a block's fields; comments and unknown fields are skipped."""
-    if block.startswith(b"data:") and b"\n" not in block and b"\r" not in block:
-        return Event(b"", block[5:].lstrip(b" "))
+    name, line = b"", block
+    if block.startswith(b"event: "):
+        name, _, line = block.partition(b"\n")
+        name = name[7:].strip()
+    if line.startswith(b"data: ") and b"\n" not in line and b"\r" not in block:
+        return Event(name, line[6:])
+    return _read_lines(block)
+
+
+def _read_lines(block: bytes) -> Event:
     name, data = b"", []
     for line in _LINE_END.split(block):
         field, _, value = line.partition(b":")
@@ -72,3 +86,11 @@ def read_event(block: bytes) -> Event:
         elif field == b"event":
             name = value.strip()
     return Event(name, b"\n".join(data))
+
+
+def _blank_line_of(text: bytes) -> bytes | None:
+    """How a text ends its events, if all of its line ends are of one kind, as they are nearly always."""
+    if b"\r" not in text:
+        return b"\n\n"
+    pairs = text.count(b"\r\n")
+    return b"\r\n\r\n" if pairs == text.count(b"\r") == text.count(b"\n") else None

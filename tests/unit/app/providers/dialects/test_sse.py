@@ -1,5 +1,6 @@
 """Events do not depend on where the bytes were cut."""
 
+import re
 from itertools import pairwise
 
 import pytest
@@ -29,6 +30,40 @@ def test_any_cut_gives_the_same_events(end: bytes, events: list[bytes], cuts: li
     edges = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
     chunks = [text[start:stop] for start, stop in pairwise(edges)]
     assert split(chunks) == [b"data: " + data for data in events]
+
+
+PIECES = st.sampled_from([b"\n", b"\r", b"\r\n", b"\n\n", b"\r\n\r\n", b"a", b"data: b", b"event: c", b":", b" "])
+
+
+def lines_of(text: bytes) -> list[list[bytes]]:
+    """The blocks of a text as a browser finds them, line by line."""
+    blocks: list[list[bytes]] = [[]]
+    for line in re.split(rb"\r\n|\n|\r", text):
+        if line:
+            blocks[-1].append(line)
+        elif blocks[-1]:
+            blocks.append([])
+    return [block for block in blocks if block]
+
+
+@settings(deadline=None)
+@given(pieces=st.lists(PIECES, max_size=16), cuts=st.lists(st.integers(0, 60), max_size=8))
+def test_line_ends_of_every_kind_may_be_mixed_and_cut_anywhere(pieces: list[bytes], cuts: list[int]) -> None:
+    text = b"".join(pieces) + b"last"
+    edges = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
+    for chunks in ([text], [text[start:stop] for start, stop in pairwise(edges)], [bytes([byte]) for byte in text]):
+        assert [re.split(rb"\r\n|\n|\r", block) for block in split(chunks)] == lines_of(text)
+
+
+@settings(deadline=None)
+@given(pieces=st.lists(PIECES, max_size=8))
+def test_an_events_fields_are_those_of_its_lines(pieces: list[bytes]) -> None:
+    for lines in lines_of(b"".join(pieces)):
+        block = b"\n".join(lines)
+        data = [line.partition(b":")[2].removeprefix(b" ") for line in lines if line.partition(b":")[0] == b"data"]
+        names = [line.partition(b":")[2].strip() for line in lines if line.partition(b":")[0] == b"event"]
+        assert read_event(block) == (names[-1] if names else b"", b"\n".join(data))
+        assert read_event(block.replace(b"\n", b"\r\n")) == read_event(block)
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
