@@ -18,6 +18,7 @@ Fields = dict[str, msgspec.Raw]
 WordRows = Mapping[str, tuple[tuple[str, ...], str]]
 
 NULL: Final = msgspec.Raw(b"null")
+_COST: Final = "cost"
 # A count of tokens beyond this is a mistake or a lie; it also keeps every product inside 64 bits.
 TOKENS_MAX: Final = 100_000_000
 # All that a decoder raises for bytes that are not what it expects.
@@ -72,6 +73,12 @@ def with_amounts(raw: bytes, usage: Usage, cost: Cost, *, encode_usage: Callable
     return encode({**fields, "usage": (counts or encode_usage(usage)) | encode_amounts(cost)})
 
 
+def without_amounts(raw: bytes) -> bytes:
+    """An event whose `usage` tells no amounts but ours. Raises one of UNREADABLE."""
+    fields = decode_fields(raw)
+    return encode({**fields, "usage": _counts_of(fields.get("usage", NULL))})
+
+
 def _is_one_of(value: msgspec.Raw, words: tuple[str, ...]) -> bool:
     try:
         return value == NULL or _decode_word(value) in words
@@ -84,7 +91,6 @@ def _counts_of(usage: msgspec.Raw) -> Fields:
         counts = decode_fields_or_null(usage) or {}
     except UNREADABLE:
         return {}
-    # A vendor's own amounts are what it charges, not what this caller is billed.
-    counts.pop("cost", None)
-    counts.pop("saved", None)
-    return counts
+    # A vendor's own amounts (`cost`, `cost_details`, `cost_in_usd_ticks`) are what it charges, not what this
+    # caller is billed.
+    return {name: count for name, count in counts.items() if _COST not in name and name != "saved"}

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from app.providers.dialects.fields import NULL
+from app.providers.dialects.fields import NULL, UNREADABLE, without_amounts
 from app.providers.dialects.openai.answer import decode_error, decode_usage, encode_usage, with_cost
 from app.providers.dialects.sse import EventSplitter, read_event
 from app.providers.dialects.values import Cost
@@ -77,8 +77,7 @@ class OpenAIStreamReader:
         for block in blocks:
             if self.failure is not None or self._is_done:
                 break
-            if self._read(block):
-                forwarded.append(block + b"\n\n")
+            forwarded.append(self._read(block))
         return b"".join(forwarded)
 
     def close(self) -> None:
@@ -99,25 +98,24 @@ class OpenAIStreamReader:
         """How many tokens came: vendors send about one to an event, and about four bytes make one."""
         return max(self._content_events, -(-self._content_bytes // _BYTES_PER_TOKEN_ESTIMATE))
 
-    def _read(self, block: bytes) -> bool:
-        """Read one event; True when it is for the caller."""
+    def _read(self, block: bytes) -> bytes:
+        """Read one event; return what is now for the caller."""
         data = read_event(block).data
         if not data:
-            return True  # a comment that keeps the connection alive
+            return block + b"\n\n"  # a comment that keeps the connection alive
         if data == _DONE:
             self._is_done = True
-            return False
+            return b""
         try:
             chunk = msgspec.json.decode(data, type=_Chunk)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            self.failure = AnswerMalformed("An event of the provider's stream is not a chat completion chunk.")
-            return False
-        if chunk.error not in _EMPTY:
+            if chunk.error in _EMPTY:
+                return self._read_chunk(chunk, block, data)
             self.failure = decode_error(200, data)
-            return False
-        return self._read_chunk(chunk, data)
+        except UNREADABLE:
+            self.failure = AnswerMalformed("An event of the provider's stream is not a chat completion chunk.")
+        return b""
 
-    def _read_chunk(self, chunk: _Chunk, data: bytes) -> bool:
+    def _read_chunk(self, chunk: _Chunk, block: bytes, data: bytes) -> bytes:
         if self.response_id is None:
             self.response_id, self._created = chunk.id, chunk.created
         if self.model is None:
@@ -126,10 +124,12 @@ class OpenAIStreamReader:
             self.usage = decode_usage(chunk.usage) or self.usage
             if not chunk.choices:
                 self._usage_chunk = data
-                return False
+                return b""
+            if b"cost" in bytes(chunk.usage):  # what the vendor charges stands beside content, too
+                block = b"data: " + without_amounts(data)
         for choice in chunk.choices or ():
             self._read_choice(choice)
-        return True
+        return block + b"\n\n"
 
     def _read_choice(self, choice: _Choice) -> None:
         self._open_choices.add(choice.index)

@@ -32,6 +32,18 @@ def facts(reader: OpenAIStreamReader) -> tuple[object, ...]:
     )
 
 
+@pytest.mark.parametrize("wants_usage", [False, True])
+@pytest.mark.parametrize("choices", ["[]", '[{"index":0,"delta":{"content":""},"finish_reason":"stop"}]'])
+def test_what_the_vendor_charges_is_not_the_callers_to_read(choices: str, wants_usage: bool) -> None:
+    usage = '{"prompt_tokens":3,"completion_tokens":2,"cost":0.7,"cost_details":{"a":0.6},"cost_in_usd_ticks":5}'
+    text = f'data: {{"choices":{choices},"usage":{usage}}}\n\ndata: [DONE]\n\n'.encode()
+    reader, forwarded = read([text], wants_usage=wants_usage)
+    assert reader.usage == Usage(input_tokens=3, output_tokens=2)
+    seen = forwarded + reader.ending(Usage(), COST)
+    assert [word for word in (b"0.7", b"0.6", b"ticks") if word in seen] == []
+    assert (b'"prompt_tokens":3' in seen) is (wants_usage or choices != "[]")
+
+
 @pytest.mark.parametrize("name", [*STREAMS, "stream.error.sse", "stream.cut.sse"])
 def test_a_stream_cut_at_any_byte_reads_the_same(name: str) -> None:
     text = golden(name)
