@@ -97,7 +97,7 @@ def test_a_credential_is_read_from_a_file_or_stdin_and_never_shown(installation:
 @pytest.mark.parametrize(
     ("arguments", "stdin", "says"),
     [
-        (("--provider", "opnai"), SECRET, "Known providers: baseten, cerebras"),
+        (("--provider", "opnai"), SECRET, "Known providers: anthropic, baseten"),
         (("--provider", "openai"), "", "holds no key"),
         (("--provider", "openai"), b"\xff\xfe", "holds no key"),
         (("--provider", "openai"), "a\nb", "visible ASCII"),
@@ -121,7 +121,7 @@ def test_a_credential_that_cannot_be_right_is_refused(
 
 def test_the_operator_may_put_the_platforms_sandbox_anywhere(installation: Installation) -> None:
     on_platform = ("--tenant", "Signalbox", "--provider", "sandbox", "--name", "other", "--key-file", "-")
-    assert "--base-url" in installation.refused("credential", "add", *on_platform, stdin="key")
+    assert "base address" in installation.refused("credential", "add", *on_platform, stdin="key")
     added = installation.json("credential", "add", *on_platform, "--base-url", "http://127.0.0.1:9/v1", stdin="key")
     assert added["base_url"] == "http://127.0.0.1:9/v1"
     installation.json("credential", "disable", "--tenant", "Signalbox", "other")
