@@ -37,11 +37,12 @@ class EventSplitter:
         text = self._rest + chunk if self._rest else chunk
         blank_line = _blank_line_of(text)
         if blank_line is None:
-            *blocks, self._rest = self._cut(text)
+            blocks = self._cut(text)
         elif text.find(blank_line, self._searched) < 0:
-            blocks, self._rest = [], text
+            blocks = [text]
         else:
-            *blocks, self._rest = text.split(blank_line)
+            blocks = text.split(blank_line)
+        self._rest = blocks.pop()
         self._searched = max(0, len(self._rest) - _LONGEST_BLANK_LINE)
         if len(self._rest) > self._event_bytes_max:
             raise AnswerTooLarge(f"One event of the stream is larger than {self._event_bytes_max} bytes.")

@@ -9,7 +9,8 @@ from typing import Final
 
 import msgspec
 
-from app.providers.dialects.fields import NULL, UNREADABLE, without_amounts
+from app.providers.dialects.bounds import BYTES_PER_TOKEN_ESTIMATE
+from app.providers.dialects.fields import NULL, UNREADABLE, encode, without_amounts
 from app.providers.dialects.openai.answer import decode_error, decode_usage, encode_usage, with_cost
 from app.providers.dialects.sse import EventSplitter, read_event
 from app.providers.dialects.values import Cost
@@ -18,7 +19,6 @@ from billing import Usage
 
 _DONE: Final = b"[DONE]"
 _EMPTY: Final = (NULL, msgspec.Raw(b'""'), msgspec.Raw(b"[]"))
-_BYTES_PER_TOKEN_ESTIMATE: Final = 4
 
 
 class _Delta(msgspec.Struct):
@@ -44,6 +44,9 @@ class _Chunk(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: msgspec.Raw = NULL
     error: msgspec.Raw = NULL
+
+
+_decode: Final = msgspec.json.Decoder(_Chunk).decode
 
 
 class OpenAIStreamReader:
@@ -96,7 +99,7 @@ class OpenAIStreamReader:
 
     def output_tokens_estimate(self) -> int:
         """How many tokens came: vendors send about one to an event, and about four bytes make one."""
-        return max(self._content_events, -(-self._content_bytes // _BYTES_PER_TOKEN_ESTIMATE))
+        return max(self._content_events, -(-self._content_bytes // BYTES_PER_TOKEN_ESTIMATE))
 
     def _read(self, block: bytes) -> bytes:
         """Read one event; return what is now for the caller."""
@@ -107,7 +110,7 @@ class OpenAIStreamReader:
             self._is_done = True
             return b""
         try:
-            chunk = msgspec.json.decode(data, type=_Chunk)
+            chunk = _decode(data)
             if chunk.error in _EMPTY:
                 return self._read_chunk(chunk, block, data)
             self.failure = decode_error(200, data)
@@ -144,7 +147,7 @@ class OpenAIStreamReader:
             self._content_bytes += size
 
     def _own_usage_chunk(self, usage: Usage) -> bytes:
-        return msgspec.json.encode(
+        return encode(
             {
                 "id": self.response_id or "",
                 "object": "chat.completion.chunk",
@@ -157,6 +160,11 @@ class OpenAIStreamReader:
 
 
 def _content_bytes(delta: _Delta) -> int:
-    texts = (delta.content, delta.reasoning_content, delta.reasoning, delta.refusal)
-    size = sum(len(text) - 2 for text in texts if text not in _EMPTY)
-    return size + sum(len(calls) for calls in (delta.tool_calls, delta.function_call) if calls not in _EMPTY)
+    size = 0
+    for text in (delta.content, delta.reasoning_content, delta.reasoning, delta.refusal):
+        if text is not NULL and text not in _EMPTY:  # most are absent, which is seen faster than it is compared
+            size += len(text) - len(b'""')
+    for calls in (delta.tool_calls, delta.function_call):
+        if calls is not NULL and calls not in _EMPTY:
+            size += len(calls)
+    return size
