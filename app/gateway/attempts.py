@@ -25,6 +25,7 @@ from app.gateway.tries import Tries, Try
 from app.providers import (
     DIALECTS,
     Answer,
+    AnswerTooLarge,
     Interpreter,
     StreamReader,
     Timeouts,
@@ -45,6 +46,8 @@ from tenants import CredentialFacts, Snapshot
 
 BYTES_PER_TOKEN_ESTIMATE: Final = 4
 MS_PER_S: Final = 1000
+# Signs of life before a stream's first content are held back; an hour of them is less.
+BEFORE_CONTENT_BYTES_MAX: Final = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +195,10 @@ class Attempts:
         attempt = _attempt(exchange, Try(ranked=ranked, credential=credential))
         interpreter = interpreter_between(request.body.dialect, dialect.name)
         try:
-            call = await self._upstream_call(exchange, attempt, credential, interpreter, path=dialect.token_count.path)
+            # Not told a limit of ours: a count takes no limit, and refuses a request that has one.
+            call = await self._upstream_call(
+                exchange, attempt, credential, interpreter, path=dialect.token_count.path, output_tokens_limit=None
+            )
             response = await self._transport.send(call)
             try:
                 body = await response.read()
@@ -213,7 +219,14 @@ class Attempts:
         assert request is not None
         vendor = vendor_of(attempt.ranked.candidate.provider_name)
         interpreter = interpreter_between(request.body.dialect, vendor.dialect)
-        call = await self._upstream_call(exchange, attempt, this_try.credential, interpreter, path=interpreter.path)
+        call = await self._upstream_call(
+            exchange,
+            attempt,
+            this_try.credential,
+            interpreter,
+            path=interpreter.path,
+            output_tokens_limit=attempt.ranked.output_tokens_limit,
+        )
         sent = monotonic()
         try:
             return await self._exchange(exchange, attempt, call, interpreter, _patience_s(exchange, this_try))
@@ -228,12 +241,13 @@ class Attempts:
         interpreter: Interpreter,
         *,
         path: str,
+        output_tokens_limit: int | None,
     ) -> UpstreamCall:
         request, candidate = exchange.request, attempt.ranked.candidate
         assert request is not None
         vendor = vendor_of(candidate.provider_name)
         encoded = interpreter.encode_request(
-            request.body, model=candidate.model, output_tokens_limit=attempt.ranked.output_tokens_limit, vendor=vendor
+            request.body, model=candidate.model, output_tokens_limit=output_tokens_limit, vendor=vendor
         )
         exchange.dropped_params = encoded.dropped
         secret = await self._snapshot.secret(credential.tenant_id, credential.credential_id)
@@ -303,6 +317,8 @@ class Attempts:
             first += reader.feed(chunk)
             if reader.failure is not None or reader.has_content:
                 break
+            if len(first) > BEFORE_CONTENT_BYTES_MAX:
+                raise AnswerTooLarge(f"The provider sent {BEFORE_CONTENT_BYTES_MAX} bytes of a stream without content.")
         else:
             reader.close()
         if reader.failure is not None:

@@ -1,7 +1,8 @@
 """Steps 6 and 7: the reply with its headers; a stream that is settled before its last bytes leave."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+import re
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Final
 
@@ -16,6 +17,10 @@ from billing import Admission, Outcome, Usage
 
 JSON: Final = (b"content-type", b"application/json")
 EVENT_STREAM: Final = (b"content-type", b"text/event-stream; charset=utf-8")
+DROPPED_CHARACTERS_MAX: Final = 1_024
+DROPPED_NAME_CHARACTERS_MAX: Final = 64
+# What parts a list, or cannot stand in a header.
+_NO_WORD_OF_A_LIST: Final = re.compile(r"[^!-+\--~]")
 NOT_STORED: Final = (b"cache-control", b"no-store")
 
 
@@ -135,7 +140,7 @@ def decision_headers(exchange: Exchange) -> Headers:
         if any(ranked.is_output_shrunk for ranked in exchange.decision.ranked[:1]):
             headers.append((b"x-signalbox-output-tokens-limit", _shrunk_limit(exchange)))
     if exchange.dropped_params and exchange.served_by is not None:
-        headers.append((b"x-signalbox-dropped-params", ",".join(exchange.dropped_params).encode("ascii", "replace")))
+        headers.append((b"x-signalbox-dropped-params", dropped_header(exchange.dropped_params)))
     # The attempt of a stream that has begun is kept when the stream ends.
     attempts_made = len(exchange.attempts) + (1 if exchange.answer is None and exchange.served_by else 0)
     if attempts_made:
@@ -143,6 +148,19 @@ def decision_headers(exchange: Exchange) -> Headers:
     if exchange.admission is not None:
         headers.extend(rate_headers(exchange.admission))
     return headers
+
+
+def dropped_header(names: Sequence[str]) -> bytes:
+    """Names of fields as a list in one header of bounded length. A caller may name a field as it likes."""
+    listed: list[str] = []
+    room = DROPPED_CHARACTERS_MAX
+    for name in names:
+        word = _NO_WORD_OF_A_LIST.sub("?", name[:DROPPED_NAME_CHARACTERS_MAX])
+        room -= len(word) + 1
+        if room < 0:
+            return f"{','.join(listed)},+{len(names) - len(listed)}".encode()
+        listed.append(word)
+    return ",".join(listed).encode()
 
 
 def rate_headers(admission: Admission) -> Headers:

@@ -25,7 +25,7 @@ from app.providers.dialects.conversation import Encoded
 from app.providers.dialects.shape import DeltaReader, DeltaWriter, Dialect, RequestBody
 from app.providers.dialects.sse import EventSplitter, read_event
 from app.providers.dialects.values import Answer, Cost, StreamReader
-from app.providers.errors import AnswerTooLarge, BodyInvalid, StreamCut, UpstreamError, UpstreamRefused
+from app.providers.errors import AnswerMalformed, AnswerTooLarge, BodyInvalid, StreamCut, UpstreamError, UpstreamRefused
 from app.providers.vendors import Vendor
 from billing import Usage
 
@@ -76,17 +76,21 @@ class Translation:
         """Write the request in the provider's words. Raises BodyInvalid for what the caller's dialect forbids."""
         try:
             conversation = self._caller.read_conversation(body)
+            return self._provider.common.write_conversation(
+                conversation, model=model, output_tokens_limit=output_tokens_limit, vendor=vendor
+            )
         except UnicodeDecodeError:  # in a text that was skipped until now
             raise BodyInvalid(None, "The body is not valid JSON: not UTF-8.") from None
-        return self._provider.common.write_conversation(
-            conversation, model=model, output_tokens_limit=output_tokens_limit, vendor=vendor
-        )
 
     def decode_answer(self, raw: bytes) -> Answer:
         """Read the facts of the whole answer, and whether `write_answer` will find it readable."""
         answer = self._provider.decode_answer(raw)
         # It is written when the request is settled and can no longer move on: what is wrong must show here.
         self._provider.common.read_completion(raw)
+        try:
+            raw.decode()  # arguments of calls are passed on unread
+        except UnicodeDecodeError:
+            raise AnswerMalformed("The provider's answer is not UTF-8.") from None
         return answer
 
     def decode_error(self, status: int, raw: bytes) -> UpstreamRefused:

@@ -153,7 +153,11 @@ class AnthropicDeltaReader:
         if block.input in (EMPTY_OBJECT, NULL):
             self._silent.add(index)
             return (started,)
-        return (started, ToolArgumentsDelta(position, bytes(block.input).decode()))
+        try:
+            return (started, ToolArgumentsDelta(position, bytes(block.input).decode()))
+        except UnicodeDecodeError:
+            self.failure = AnswerMalformed(_MALFORMED)
+            return _NO_DELTAS
 
     def _read_stop(self, index: int) -> Sequence[Delta]:
         if index not in self._silent:

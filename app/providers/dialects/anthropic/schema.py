@@ -57,6 +57,8 @@ def closed_schema(
         fields = closed.close(schema)
     except RecursionError:
         raise BodyInvalid("response_format.json_schema.schema", "The schema is nested too deeply.") from None
+    except msgspec.DecodeError:  # text or a number in it, which were skipped until now
+        raise BodyInvalid("response_format.json_schema.schema", "The schema is not valid JSON.") from None
     if title is not None:
         fields.setdefault("title", title)
     if description is not None:

@@ -21,6 +21,7 @@ from pydantic import TypeAdapter
 from app.providers import (
     DIALECTS,
     VENDORS,
+    AnswerMalformed,
     BodyInvalid,
     Cost,
     FailureKind,
@@ -140,6 +141,23 @@ def test_errors_have_a_kind_and_keep_no_prose(caller: str, provider: str) -> Non
         assert "SECRET-PROSE" not in repr(error) + str(error) + str(vars(error))
 
 
+def test_an_answer_that_cannot_be_written_fails_while_the_request_can_move_on() -> None:
+    call = b'{"type":"tool_use","id":"t","name":"f","input":{"a":"\xff"}}'
+    with pytest.raises(AnswerMalformed):
+        interpreter("openai", "anthropic").decode_answer(b'{"content":[%b],"stop_reason":"tool_use"}' % call)
+    reader = interpreter("openai", "anthropic").read_stream(wants_usage=False)
+    assert reader.feed(b'data: {"type":"content_block_start","index":0,"content_block":%b}\n\n' % call) == b""
+    assert isinstance(reader.failure, AnswerMalformed)
+
+
+@pytest.mark.parametrize("text", [r'"\ud800"', "1e999"])
+def test_a_schema_that_is_no_json_is_the_callers_mistake(text: str) -> None:
+    tool = '{"type":"function","function":{"name":"f","strict":true,"parameters":{"type":"object","default":%s}}}'
+    body = '{"model":"m","messages":[{"role":"user","content":"x"}],"tools":[%s]}' % (tool % text)
+    with pytest.raises(BodyInvalid):
+        encoded("openai", "anthropic", body.encode())
+
+
 @pytest.mark.parametrize("caller", NAMES)
 def test_requests_are_of_the_providers_sdks_own_types(caller: str) -> None:
     openai, anthropic = openai_params.CompletionCreateParamsStreaming, anthropic_params.MessageCreateParamsStreaming
@@ -155,6 +173,11 @@ def test_requests_are_of_the_providers_sdks_own_types(caller: str) -> None:
     [
         ("openai", "anthropic", b'{"role":"user","content":"x","name":"\xff"}'),
         ("anthropic", "openai", b'{"role":"assistant","content":[{"type":"thinking","thinking":"\xff"}]}'),
+        (
+            "anthropic",
+            "openai",
+            b'{"role":"assistant","content":[{"type":"tool_use","id":"t","name":"f","input":{"a":"\xff"}}]}',
+        ),
     ],
 )
 def test_text_that_is_none_is_the_callers_mistake(caller: str, provider: str, message: bytes) -> None:
