@@ -151,7 +151,7 @@ class Attempts:
 
     async def _reserve(self, exchange: Exchange, attempt: Attempt) -> None:
         """Hold the bound of an attempt that `health` let through. Raises BudgetUsedUp or BudgetContended."""
-        principal = exchange.principal
+        principal, candidate = exchange.principal, attempt.ranked.candidate
         reservation = Reservation(
             tenant_id=principal.tenant_id,
             project_id=principal.project_id,
@@ -159,6 +159,10 @@ class Attempts:
             request_id=exchange.call.request_id,
             attempt_id=attempt.attempt_id,
             amount_nano_usd=attempt.ranked.bound_nano_usd,
+            provider_name=candidate.provider_name,
+            model=candidate.model,
+            credential_owner=candidate.credential_owner,
+            is_simulated=candidate.is_simulated,
         )
         try:
             await self._meter.reserve(reservation)
