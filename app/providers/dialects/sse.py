@@ -12,7 +12,7 @@ EVENT_BYTES_MAX: Final = 8 * 1024 * 1024
 # Two line ends, of which one CRLF is never both. Each branch begins with a letter, so that it is searched for fast.
 _BLANK_LINE: Final = re.compile(rb"\n(?:\r\n?|\n)|\r(?:\n(?:\r\n?|\n)|\r\n?)")
 _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
-_LONGEST_BLANK_LINE: Final = 4
+_TAIL_BYTES: Final = 4  # the longest blank line's
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
@@ -28,24 +28,24 @@ class EventSplitter:
 
     def __init__(self, *, event_bytes_max: int = EVENT_BYTES_MAX) -> None:
         self._event_bytes_max = event_bytes_max
-        self._rest = b""
-        self._searched = 0
+        self._pieces: list[bytes] = []  # of an event that has not ended yet
+        self._size = 0
+        self._tail = b""  # of the pieces: as much as can be the beginning of a blank line
         self._is_first = True
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Take bytes; return the blocks they complete. Raises AnswerTooLarge for an event without an end."""
-        text = self._rest + chunk if self._rest else chunk
+        # A long event is not put together before it ends: to do so for each chunk would take quadratic time.
+        if self._pieces and not _BLANK_LINE.search(self._tail + chunk):
+            self._keep(chunk)
+            return []
+        text = b"".join([*self._pieces, chunk]) if self._pieces else chunk
         blank_line = _blank_line_of(text)
-        if blank_line is None:
-            blocks = self._cut(text)
-        elif text.find(blank_line, self._searched) < 0:
-            blocks = [text]
-        else:
-            blocks = text.split(blank_line)
-        self._rest = blocks.pop()
-        self._searched = max(0, len(self._rest) - _LONGEST_BLANK_LINE)
-        if len(self._rest) > self._event_bytes_max:
-            raise AnswerTooLarge(f"One event of the stream is larger than {self._event_bytes_max} bytes.")
+        blocks = _cut(text) if blank_line is None else text.split(blank_line)
+        rest = blocks.pop()
+        self._pieces, self._size, self._tail = [], 0, b""
+        if rest:
+            self._keep(rest)
         if self._is_first and blocks:
             self._is_first = False
             blocks[0] = blocks[0].removeprefix(_BYTE_ORDER_MARK)
@@ -53,18 +53,14 @@ class EventSplitter:
 
     def rest(self) -> bytes:
         """The bytes after the last whole event."""
-        return self._rest.strip(b"\r\n")
+        return b"".join(self._pieces).strip(b"\r\n")
 
-    def _cut(self, text: bytes) -> list[bytes]:
-        """Cut at blank lines of any kind; the last piece is what follows them."""
-        pieces, start = [], 0
-        for blank in _BLANK_LINE.finditer(text, self._searched):
-            # A CR at the very end may be half of a CRLF: wait for the next byte.
-            if blank.end() == len(text) and text.endswith(b"\r"):
-                break
-            pieces.append(text[start : blank.start()])
-            start = blank.end()
-        return [*pieces, text[start:]]
+    def _keep(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+        self._size += len(piece)
+        self._tail = (self._tail + piece[-_TAIL_BYTES:])[-_TAIL_BYTES:]
+        if self._size > self._event_bytes_max:
+            raise AnswerTooLarge(f"One event of the stream is larger than {self._event_bytes_max} bytes.")
 
 
 def read_event(block: bytes) -> Event:
@@ -95,3 +91,15 @@ def _blank_line_of(text: bytes) -> bytes | None:
         return b"\n\n"
     pairs = text.count(b"\r\n")
     return b"\r\n\r\n" if pairs == text.count(b"\r") == text.count(b"\n") else None
+
+
+def _cut(text: bytes) -> list[bytes]:
+    """Cut at blank lines of any kind; the last piece is what follows them."""
+    pieces, start = [], 0
+    for blank in _BLANK_LINE.finditer(text):
+        # A CR at the very end may be half of a CRLF: wait for the next byte.
+        if blank.end() == len(text) and text.endswith(b"\r"):
+            break
+        pieces.append(text[start : blank.start()])
+        start = blank.end()
+    return [*pieces, text[start:]]
