@@ -144,7 +144,7 @@ async def test_a_candidate_that_keeps_failing_is_left_alone(world: World) -> Non
     await publish(world, candidates=[FIRST])
     fail(world, FaultKind.SERVER)
     answers = await asyncio.gather(*(world.chat(model="auto/two") for _ in range(30)))
-    assert {answer.status for answer in answers} == {502}
+    assert {answer.status for answer in answers} <= {502, 503}
     # Were each tried as often as a request may try, there would be 90.
     assert len(world.sandbox.calls) < 60
     # Another candidate is not held back by it.
