@@ -89,10 +89,10 @@ class CallReader:
 async def answer_call(
     answer: Callable[[Call], Awaitable[Reply]], call: Callable[[HangUp], Call], receive: Receive, send: Send
 ) -> None:
-    """Answer a call that may stream, and stop when its client hangs up."""
+    """Answer a call that may stream, and stop when its client hangs up or reads no more."""
     hang_up = HangUp(receive)
     try:
-        await send_reply(await answer(call(hang_up)), send)
+        await send_reply(await answer(call(hang_up)), hang_up.timed(send))
     except asyncio.CancelledError:
         if not hang_up.has_happened:
             raise

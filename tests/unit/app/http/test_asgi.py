@@ -8,7 +8,7 @@ import pytest
 
 from app.gateway.call import Reply
 from app.gateway.errors import BodyTooLarge, ClientGone
-from app.http.asgi import HangUp, read_body, send_reply
+from app.http.asgi import HangUp, headers_of, read_body, send_reply
 
 
 def receiver(*messages: dict[str, Any]) -> Any:
@@ -22,6 +22,13 @@ def receiver(*messages: dict[str, Any]) -> Any:
 
 def chunk(body: bytes, *, more: bool = False) -> dict[str, Any]:
     return {"type": "http.request", "body": body, "more_body": more}
+
+
+def test_headers_that_were_sent_twice_are_lists_however_many_there_are() -> None:
+    # A hundred thousand, as a stranger may send before any key is looked at: in quadratic time this takes minutes.
+    pairs = [(b"a", b"1"), *((b"x-%d" % number, b"v") for number in range(100_000)), (b"a", b"2")]
+    headers = headers_of({"headers": pairs})  # type: ignore[typeddict-item]
+    assert (headers[b"a"], headers[b"x-7"], len(headers)) == (b"1, 2", b"v", 100_001)
 
 
 async def test_a_body_in_chunks_is_joined() -> None:
@@ -82,3 +89,28 @@ async def test_hanging_up_cancels_the_answering_task() -> None:
     await asyncio.wait([task])
     assert task.cancelled()
     assert hang_up.has_happened
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+async def test_a_client_that_reads_no_more_is_as_good_as_gone(is_read: bool) -> None:
+    hang_up = HangUp(lambda: asyncio.Event().wait(), unread_s_max=0.02)  # type: ignore[arg-type, return-value]
+    sent = 0
+
+    async def send(message: dict[str, Any]) -> None:
+        nonlocal sent
+        sent += 1
+        await asyncio.sleep(0.001 if is_read else 60)
+
+    async def stream() -> AsyncGenerator[bytes, None]:
+        for _ in range(50):
+            yield b"x"
+
+    async def answer() -> None:
+        hang_up.watch()
+        await send_reply(Reply(status=200, headers=[], stream=stream()), hang_up.timed(send))  # type: ignore[arg-type]
+
+    task = asyncio.create_task(answer())
+    await asyncio.wait([task], timeout=5)
+    hang_up.stop()
+    assert (task.cancelled(), hang_up.has_happened) == (not is_read, not is_read)
+    assert sent == (52 if is_read else 1)
