@@ -18,6 +18,8 @@ from billing import Admission, AttemptRecord, Outcome, RequestRecord, Usage, bil
 from tenants import Principal
 
 ERROR_MESSAGE_CHARS_MAX: Final = 500
+# What a caller names as it likes is kept at a length that a name has: a body may be megabytes.
+NAME_CHARS_MAX: Final = 256
 NO_DECISION: Final = msgspec.Raw(b"null")
 
 
@@ -133,7 +135,7 @@ class Exchange(msgspec.Struct, kw_only=True):
             surface=self.call.surface,
             is_streamed=request.facts.is_streamed if request else False,
             started_at=self.started_at,
-            request_model=request.facts.request_model if request else "",
+            request_model=request.facts.request_model[:NAME_CHARS_MAX] if request else "",
             provider_name=served.provider_name if served else None,
             response_model=served.model if served else None,
             task=decision.signals.task.value if decision else None,
@@ -144,7 +146,7 @@ class Exchange(msgspec.Struct, kw_only=True):
             decision=msgspec.Raw(decision_record(decision)) if decision else NO_DECISION,
             tags=request.hints.tags if request else (),
             metadata=request.hints.metadata if request else {},
-            end_user=request.body.end_user if request else None,
+            end_user=(request.body.end_user or "")[:NAME_CHARS_MAX] or None if request else None,
             outcome=outcome,
             http_status=http_status,
             error_type=type(error).__name__ if error else None,

@@ -27,7 +27,7 @@ def chunk(body: bytes, *, more: bool = False) -> dict[str, Any]:
 def test_headers_that_were_sent_twice_are_lists_however_many_there_are() -> None:
     # A hundred thousand, as a stranger may send before any key is looked at: in quadratic time this takes minutes.
     pairs = [(b"a", b"1"), *((b"x-%d" % number, b"v") for number in range(100_000)), (b"a", b"2")]
-    headers = headers_of({"headers": pairs})  # type: ignore[typeddict-item]
+    headers = headers_of({"headers": pairs})  # type: ignore[typeddict-item]  # all that is read
     assert (headers[b"a"], headers[b"x-7"], len(headers)) == (b"1, 2", b"v", 100_001)
 
 
@@ -93,7 +93,7 @@ async def test_hanging_up_cancels_the_answering_task() -> None:
 
 @pytest.mark.parametrize("is_read", [True, False])
 async def test_a_client_that_reads_no_more_is_as_good_as_gone(is_read: bool) -> None:
-    hang_up = HangUp(lambda: asyncio.Event().wait(), unread_s_max=0.02)  # type: ignore[arg-type, return-value]
+    hang_up = HangUp(lambda: asyncio.Event().wait(), unread_s_max=0.02)  # type: ignore[arg-type, return-value]  # never heard of
     sent = 0
 
     async def send(message: dict[str, Any]) -> None:
@@ -107,7 +107,7 @@ async def test_a_client_that_reads_no_more_is_as_good_as_gone(is_read: bool) -> 
 
     async def answer() -> None:
         hang_up.watch()
-        await send_reply(Reply(status=200, headers=[], stream=stream()), hang_up.timed(send))  # type: ignore[arg-type]
+        await send_reply(Reply(status=200, headers=[], stream=stream()), hang_up.timed(send))  # type: ignore[arg-type]  # a dict is enough
 
     task = asyncio.create_task(answer())
     await asyncio.wait([task], timeout=5)
