@@ -24,6 +24,7 @@ from app.routing.errors import (
 from app.routing.lazily import Lazily
 from app.routing.policy import Policy, check_policy, compile_policy, load_default_policy
 from app.routing.record import decision_record, explain_record
+from app.routing.router import Router, fit_router
 from app.routing.table import AUTO, NAMED_MODEL_RULE, RouteTable
 from app.routing.taxonomy import Domain, Task
 from app.routing.words import decision_json, route_header
@@ -49,6 +50,7 @@ __all__ = [
     "RequestFacts",
     "RouteDecision",
     "RouteTable",
+    "Router",
     "RoutingError",
     "Signals",
     "Task",
@@ -60,6 +62,7 @@ __all__ = [
     "decision_json",
     "decision_record",
     "explain_record",
+    "fit_router",
     "load_default_policy",
     "route_header",
 ]
