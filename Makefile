@@ -11,10 +11,13 @@ TESTS  := tests/unit tests/architecture tests/migration tests/integration tests/
 # Two processes: each has a PostgreSQL of its own, and the tests wait for sockets as much as they compute.
 PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 
+# Sums in one order: the same prompts give the same weights, bit for bit.
+ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
+
 # uv installs in seconds; pip reads the same locks where uv cannot run.
 install = { test -x $(UV) && $(UV) pip install -q -p $(BIN)/python $(1); } || $(BIN)/pip install -q --disable-pip-version-check $(1)
 
-.PHONY: help run test check prove bench format lock clean
+.PHONY: help run test check prove bench train eval-routing format lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -36,14 +39,22 @@ prove: $(VENV)/.dev build/node ## everything there is, load, chaos and Node's SD
 bench: $(VENV)/.dev ## what a request costs, and others' beside it (BENCH="--json --against litellm,portkey,tensorzero")
 	@$(BIN)/python -m tests.load.bench $(BENCH)
 
+train: $(VENV)/.train ## learn the classifier's weights anew from the corpus (and ../shared/data, where it is)
+	@$(ONE_THREAD) $(BIN)/python -m training.train
+
+eval-routing: $(VENV)/.train ## how well tasks are told on sources that were left out
+	@$(ONE_THREAD) $(BIN)/python -m training.evaluate
+
 format: $(VENV)/.dev ## write the house's layout
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-lock: $(VENV)/.uv ## compile the two locks anew from pyproject.toml
+lock: $(VENV)/.uv ## compile the locks anew
 	@$(UV) pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header -U \
 		pyproject.toml -o requirements.lock
 	@$(UV) pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header -U \
 		--extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	@echo 'numpy>=2.1' | $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header -U - -o requirements-train.lock
 
 # The official Node SDKs of the matrix; Debian has Node and npm as `nodejs` and `npm`.
 build/node: tests/contract/node/package.json
@@ -70,4 +81,8 @@ $(VENV)/.run: requirements.lock pyproject.toml | $(VENV)/.uv
 $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(VENV)/.uv
 	@$(call install,--require-hashes -r requirements-dev.lock)
 	@$(call install,--no-deps -e .)
+	@touch $@
+
+$(VENV)/.train: requirements-train.lock | $(VENV)/.dev
+	@$(call install,--require-hashes -r requirements-train.lock)
 	@touch $@

@@ -1,0 +1,88 @@
+"""What the learned classifier sees of a prompt: its words by place, and flags of its structure.
+
+Called by `classifier` for every request and by the training. Invariant: training and serving see the same,
+since both come through `features_of`; work is bounded by what `reading` keeps of a prompt.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Final
+from zlib import crc32
+
+import msgspec
+
+from app.routing.reading import Reading
+from app.routing.scoring import Heard
+from app.routing.structure import SPACELESS, flags_of, kind_of
+
+END_WORDS: Final = 12  # instructions stand within so many words of the start or the end
+WORDS_MAX: Final = 160
+WORD_CHARACTERS_MAX: Final = 20  # of a longer word only so much is read
+# Runs of 3 and 5 beside them, and runs of their own for the ends, tripled the work and told tasks no better.
+GRAM_CHARACTERS: Final = 4
+NUMBER: Final = "0"  # stands for every number
+
+WHOLE: Final = 1  # places: each seeds the hash
+_GRAMS: Final = 2
+_HEAD: Final = 3
+_TAIL: Final = 4
+_OPENING: Final = 5
+# What the features of a place weigh together.
+PLACES: Final = {WHOLE: 0.5, _HEAD: 1.0, _TAIL: 1.0, _OPENING: 1.0}
+
+
+class Prompt(msgspec.Struct, frozen=True):
+    """What is seen of one prompt: hashed features by place, and the flags of its structure with their counts."""
+
+    words: Sequence[str]  # each once
+    phrases: Sequence[tuple[int, Sequence[int]]]  # a place and its hashed words and pairs of words
+    flags: Sequence[tuple[int, int]]
+
+
+def features_of(reading: Reading, heard: Heard) -> Prompt:
+    """Read what the classifier needs. Words that carry characters of their own are hashed by `features_of_word`."""
+    words = _tokens(reading.words)
+    ask = words if reading.ask is reading.words else _tokens(reading.ask)
+    head, tail = ask[:END_WORDS], ask[-END_WORDS:]
+    kind = kind_of(reading)
+    openings = [" ".join(head[:count]) for count in (1, 2, 3)]
+    phrases = (
+        (_HEAD, _hashed(_HEAD, [*head, *_pairs(head)])),
+        (_TAIL, _hashed(_TAIL, [*tail, *_pairs(tail)])),
+        (_OPENING, _hashed(_OPENING, [*openings, f"{kind} {openings[0]}"])),
+    )
+    return Prompt(
+        words=tuple(dict.fromkeys(words)),
+        phrases=phrases,
+        flags=flags_of(reading, heard),
+    )
+
+
+def features_of_word(word: str) -> list[int]:
+    """Hash a word and the runs of characters in it."""
+    encoded = word.encode(errors="replace")
+    edged = f"<{encoded.decode()[:WORD_CHARACTERS_MAX]}>"
+    grams = [edged[start : start + GRAM_CHARACTERS] for start in range(len(edged) - GRAM_CHARACTERS + 1)]
+    return [crc32(encoded, WHOLE), *[crc32(gram.encode(), _GRAMS) for gram in grams]]
+
+
+def _tokens(spaced: str) -> list[str]:
+    """Split into words; numbers become one, and text without spaces becomes pairs of characters."""
+    tokens: list[str] = []
+    is_spaceless = not spaced.isascii() and SPACELESS.search(spaced) is not None
+    for word in spaced.split():
+        if word.isdecimal():
+            tokens.append(NUMBER)
+        elif is_spaceless and SPACELESS.search(word):
+            tokens += [word[start : start + 2] for start in range(max(1, len(word) - 1))]
+        else:
+            tokens.append(word)
+    return tokens if len(tokens) <= WORDS_MAX else tokens[: WORDS_MAX // 2] + tokens[-WORDS_MAX // 2 :]
+
+
+def _pairs(words: Sequence[str]) -> list[str]:
+    return [f"{first} {second}" for first, second in pairwise(words)]
+
+
+def _hashed(place: int, tokens: Iterable[str]) -> tuple[int, ...]:
+    return tuple([crc32(token.encode(errors="replace"), place) for token in dict.fromkeys(tokens)])

@@ -1,0 +1,76 @@
+"""The labelled prompts: our own corpus and the development set beside the project.
+
+Called by `train` and `evaluate`. Invariant: the order is the same on every machine, and a prompt's style is the
+unit that validation leaves out whole.
+"""
+
+import gzip
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+ROOT: Final = Path(__file__).parents[1]
+CORPUS: Final = ROOT / "app/routing/corpus"
+DEVELOPMENT: Final = ROOT.parent / "shared/data/task_prompts_dev.jsonl.gz"
+
+
+class Example(msgspec.Struct, frozen=True, kw_only=True):
+    """One prompt with its labels."""
+
+    text: str
+    task: str
+    domain: str
+    language: str
+    style: str = ""  # the file of the corpus, or the source in the development set
+    is_corpus: bool = False
+
+
+class _DevelopmentRow(msgspec.Struct, frozen=True):
+    text: str
+    task: str
+    domain: str
+    language: str
+    source: str
+
+
+def read_examples() -> list[Example]:
+    """Read the corpus, then the development set where it is there."""
+    return [*_corpus(), *_development()]
+
+
+def say(line: str) -> None:
+    """Write a line for the person who started the run."""
+    sys.stdout.write(f"{line}\n")
+
+
+def weights_of(examples: Sequence[Example]) -> list[float]:
+    """Weigh examples so that neither a large style nor a common task drowns the others; their mean is 1."""
+    counts = Counter((example.style, example.task) for example in examples)
+    weights: list[float] = [counts[example.style, example.task] ** -0.5 for example in examples]
+    mean = sum(weights) / len(weights)
+    return [weight / mean for weight in weights]
+
+
+def _corpus() -> list[Example]:
+    examples = []
+    for path in sorted(CORPUS.glob("*.jsonl")):
+        for line in path.read_bytes().splitlines():
+            if line.strip():
+                row = msgspec.json.decode(line, type=Example)
+                examples.append(msgspec.structs.replace(row, style=path.stem, is_corpus=True))
+    return examples
+
+
+def _development() -> list[Example]:
+    if not DEVELOPMENT.exists():
+        return []
+    lines = gzip.decompress(DEVELOPMENT.read_bytes()).splitlines()
+    rows = [msgspec.json.decode(line, type=_DevelopmentRow) for line in lines]
+    return [
+        Example(text=row.text, task=row.task, domain=row.domain, language=row.language, style=row.source)
+        for row in rows
+    ]

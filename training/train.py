@@ -1,0 +1,33 @@
+"""Train the classifier and write its weights: `make train`. The same examples give the same file.
+
+Styles are left out first, one after another, to learn how far a guess can be trusted; then all are learnt.
+"""
+
+from collections.abc import Sequence
+
+from training.artifact import quantised, write
+from training.calibrate import calibrate
+from training.examples import Example, read_examples, say, weights_of
+from training.leave_out import predict_unseen
+from training.linear import Labels, labels_of, sparse_of, train
+
+
+def main() -> None:
+    """Train on everything there is."""
+    examples = read_examples()
+    prompts = sparse_of([example.text for example in examples])
+    labels = labels_for(examples)
+    calibration = calibrate(examples, labels, predict_unseen(examples, prompts, labels))
+    weights = train(prompts, labels, range(len(examples)))
+    written = quantised(weights, sharpness=calibration.sharpness, confidence=calibration.confidence)
+    size = write(written)
+    say(f"{len(examples):,} prompts learnt; version {written.version}, {size:,} bytes; {calibration}")
+
+
+def labels_for(examples: Sequence[Example]) -> Labels:
+    """Number the labels of examples and weigh them."""
+    return labels_of([each.task for each in examples], [each.domain for each in examples], weights_of(examples))
+
+
+if __name__ == "__main__":
+    main()
