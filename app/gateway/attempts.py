@@ -16,7 +16,7 @@ import msgspec
 from uuid_utils.compat import uuid7
 
 from app.errors import row_of
-from app.gateway.causes import exhausted, outcome_of, read_retry_after
+from app.gateway.causes import exhausted, is_impatience, outcome_of, read_retry_after
 from app.gateway.errors import UpstreamResting
 from app.gateway.exchange import Attempt, Exchange
 from app.gateway.health import Health
@@ -126,7 +126,7 @@ class Attempts:
         while (next_try := tries.next(monotonic())) is not None:
             if next_try.wait_s >= self._limits.left_s(exchange.call.received_at):
                 break
-            if failure is not None:
+            if failure is not None and not exchange.attempts[-1].billed_nano_usd:
                 await self._meter.release(exchange.principal.tenant_id, exchange.attempts[-1].attempt_id)
             if next_try.wait_s:
                 await asyncio.sleep(next_try.wait_s)
@@ -360,7 +360,15 @@ def _keep(exchange: Exchange, attempt: Attempt, error: BaseException) -> None:
     """Keep an attempt that gave no answer. Settling the record gives back what it has reserved."""
     if isinstance(error, UpstreamError):
         status = error.status if isinstance(error, UpstreamRefused) else None
-        record = attempt.end(outcome_of(error), http_status=status, error_type=error.kind, error_message=str(error))
+        # Given up by a rule of the tenant's after the provider took it: the input is charged, as after a hang-up.
+        is_charged = attempt.is_accepted and is_impatience(error)
+        record = attempt.end(
+            outcome_of(error),
+            usage=estimated_usage(exchange, output_tokens=0) if is_charged else None,
+            http_status=status,
+            error_type=error.kind,
+            error_message=str(error),
+        )
     elif isinstance(error, asyncio.CancelledError):
         # The caller hung up. Once the provider has taken the call it bills the input, whether or not anyone reads.
         usage = estimated_usage(exchange, output_tokens=0) if attempt.is_accepted else None

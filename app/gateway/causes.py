@@ -87,6 +87,11 @@ def outcome_of(error: UpstreamError) -> Outcome:
     return Outcome.UPSTREAM_TIMEOUT if error.kind is FailureKind.TIMEOUT else Outcome.UPSTREAM_ERROR
 
 
+def is_impatience(error: BaseException) -> bool:
+    """Whether a tenant's own rule gave a call up; that says nothing of the provider, which may well charge for it."""
+    return isinstance(error, UpstreamTimeout) and error.phase == "first_token"
+
+
 def read_retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds that a provider asks to wait, bounded; None when it does not say, or nothing that makes sense."""
     in_ms = _number(headers.get("retry-after-ms", ""))

@@ -4,6 +4,7 @@ Asked by `tries` before each call, told by `attempts` after it. In memory and bo
 holds only delays or reorders calls; it never widens what a request may reach.
 """
 
+import math
 import random
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
@@ -14,7 +15,7 @@ from uuid import UUID
 import structlog
 
 from app.gateway.breaker import Breaker, Ending
-from app.gateway.causes import CAUSES, Rest
+from app.gateway.causes import CAUSES, Rest, is_impatience
 from app.providers import FailureKind, UpstreamError, UpstreamRefused
 from tenants import CredentialFacts
 
@@ -25,6 +26,9 @@ REPEATS_BURST: Final = 10.0
 JITTER: Final = (0.8, 1.2)
 # A provider may ask for an hour; whether it still means it is worth one call a minute.
 REST_S_MAX: Final = 60.0
+# They may be the request's own fault, as a 403 for `logprobs` is at OpenAI: while others are answered, they close
+# nothing that tenants share.
+_DOUBTFUL: Final = frozenset({FailureKind.AUTH, FailureKind.MODEL_NOT_FOUND})
 log = structlog.get_logger(__name__)
 
 
@@ -35,6 +39,7 @@ class _Target:
     breaker: Breaker = field(default_factory=Breaker)
     rests_until: float = 0.0
     repeats_left: float = REPEATS_BURST
+    good_at: float = -math.inf
 
 
 class Health:
@@ -81,11 +86,13 @@ class Health:
         jitter = random.uniform(*JITTER)  # noqa: S311 - no secret
         if error is None:
             target.breaker.end(now, Ending.GOOD)
+            target.good_at = now
         elif not isinstance(error, UpstreamError):
             target.breaker.end(now, Ending.NEITHER)
         else:
             cause = CAUSES[error.kind]
-            target.breaker.end(now, Ending.BAD if cause.trips_breaker else Ending.NEITHER, jitter=jitter)
+            is_bad = cause.trips_breaker and not is_impatience(error)
+            target.breaker.end(now, Ending.BAD if is_bad else Ending.NEITHER, jitter=jitter)
             self._rest(credential_id, target, now, error)
             if cause.alerts:
                 log.error("credential_refused", credential_id=str(credential_id), model=model, reason=error.kind)
@@ -105,6 +112,8 @@ class Health:
         if asked_s is not None and error.kind is FailureKind.OVERLOADED:
             target.rests_until = now + rest_s
         match cause.rest:
+            case Rest.MODEL if error.kind in _DOUBTFUL and now - target.good_at < REST_S_MAX:
+                pass
             case Rest.MODEL:
                 target.rests_until = now + rest_s
             case Rest.CREDENTIAL:

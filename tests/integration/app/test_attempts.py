@@ -122,6 +122,9 @@ async def test_a_first_token_that_comes_late_is_left_for_the_next_candidate(worl
     response = await world.chat(model="auto/two", stream=True)
     assert (await response.text()).rstrip().endswith("[DONE]")
     assert await attempts(world) == [("swift-mini", "timeout"), ("steady-base", None)]
+    # The provider had taken the call that the tenant's own rule gave up: its input is charged, and nothing stays held.
+    assert await total(world, "SELECT count(*) FROM attempt WHERE outcome <> 'ok' AND billed_nano_usd > 0") == 1
+    assert await total(world, "SELECT count(*) FROM reservation WHERE state = 'held'") == 0
 
 
 async def test_the_last_candidate_has_all_the_time_there_is(world: World) -> None:

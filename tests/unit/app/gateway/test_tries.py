@@ -11,6 +11,7 @@ from app.gateway.breaker import FAILURES_LEAST
 from app.gateway.health import REPEATS_BURST, Health
 from app.gateway.tries import WAIT_S_MAX, Tries, Try
 from app.providers import ConnectFailed, FailureKind, UpstreamError, UpstreamRefused, UpstreamTimeout
+from app.providers.errors import TimeoutPhase
 from app.routing import Candidate, Evidence, Ranked, RequestFacts, RouteDecision, Signals
 from billing import Price
 from tenants import CredentialFacts
@@ -254,3 +255,22 @@ def test_whatever_fails_the_tries_end_and_stay_among_the_ranked(
         running.failed(UpstreamRefused(kind, 500))
     assert 1 <= len(made) <= tries_max
     assert {each.ranked.candidate.model for each in made} <= {f"m{number}" for number in range(1, count + 1)}
+
+
+@pytest.mark.parametrize("kind", [FailureKind.AUTH, FailureKind.MODEL_NOT_FOUND])
+def test_a_refusal_that_one_request_may_have_earned_closes_nothing_while_others_are_answered(kind: FailureKind) -> None:
+    health = Health()
+    health.end(UUID(int=1), "m1", 0.0, None)
+    health.end(UUID(int=1), "m1", 1.0, UpstreamRefused(kind, 403))
+    assert health.wait_s(UUID(int=1), "m1", 1.0) == 0
+    health.end(UUID(int=1), "m1", 100.0, UpstreamRefused(kind, 403))
+    assert health.wait_s(UUID(int=1), "m1", 100.0) == 60
+
+
+@pytest.mark.parametrize(("phase", "is_open"), [("first_token", False), ("first_byte", True)])
+def test_the_impatience_of_one_tenant_opens_no_breaker_for_the_others(phase: TimeoutPhase, is_open: bool) -> None:
+    health = Health()
+    for _ in range(FAILURES_LEAST):
+        assert health.begin(UUID(int=1), "m1", 0.0)
+        health.end(UUID(int=1), "m1", 0.0, UpstreamTimeout(phase, 0.001))
+    assert (health.wait_s(UUID(int=1), "m1", 0.0) > 0) is is_open
