@@ -9,7 +9,6 @@ mean score, so that the best single model stays the best; the same outcomes give
 from collections.abc import Mapping, Sequence
 from math import sqrt
 from operator import mul
-from statistics import fmean
 from typing import Final
 
 import msgspec
@@ -74,7 +73,7 @@ def fit_router(prompts: Sequence[str], outcomes: Sequence[Score]) -> Router:
             f"{len(prompts)} prompts with {len(outcomes)} outcomes cannot be learnt from. Give each prompt its outcome."
         )
     models = tuple(dict.fromkeys(model for outcome in outcomes for model in outcome))
-    means = tuple(fmean(outcome[model] for outcome in outcomes if model in outcome) for model in models)
+    means = tuple(_mean([outcome[model] for outcome in outcomes if model in outcome]) for model in models)
     deviations = [
         [outcome[model] - mean if model in outcome else 0.0 for model, mean in zip(models, means, strict=True)]
         for outcome in outcomes
@@ -96,6 +95,10 @@ def fit_router(prompts: Sequence[str], outcomes: Sequence[Score]) -> Router:
         directions=tuple(_learnt(gram, deviations, proof) for proof in proofs),
         handicap=_handicap_of(means, sample_deviations, proofs),
     )
+
+
+def _mean(scores: Sequence[float]) -> float:
+    return sum(scores) / len(scores)
 
 
 class _Proof(msgspec.Struct, frozen=True):

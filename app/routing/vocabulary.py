@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain, pairwise
 from math import log, log1p, sqrt
-from statistics import fmean, pstdev
 from typing import Final
 
 import msgspec
@@ -53,8 +52,8 @@ class Vocabulary:
         # By the number of a term: the square of its inverse document frequency.
         self.rarities = [(1 + log((len(prompts) + 1) / (counts[term] + 1))) ** 2 for term in known]
         shapes = list(zip(*map(_shape, prompts), strict=True))
-        self._centres = tuple(map(fmean, shapes))
-        self._spreads = tuple(pstdev(values) or 1.0 for values in shapes)
+        self._centres = tuple(sum(values) / len(values) for values in shapes)
+        self._spreads = tuple(_spread(*pair) for pair in zip(shapes, self._centres, strict=True))
 
     def row(self, prompt: str) -> PromptRow:
         """Read a prompt; terms that were not learnt are left out."""
@@ -123,6 +122,11 @@ def _shape(prompt: str) -> tuple[float, ...]:
         sum(map(str.isupper, text)) / (1 + len(text)),
         (len(text.encode(errors="replace")) - len(text)) / (1 + len(text)),
     )
+
+
+def _spread(values: Sequence[float], centre: float) -> float:
+    """Give the standard deviation; what never varies has none, and is divided by one."""
+    return sqrt(sum((value - centre) ** 2 for value in values) / len(values)) or 1.0
 
 
 def _deviation(value: float, centre: float, spread: float) -> float:
