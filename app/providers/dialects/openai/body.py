@@ -72,6 +72,7 @@ class Message(msgspec.Struct, frozen=True):
 
     role: str
     content: str | list[Part] | None = None
+    audio: msgspec.Raw = NULL  # of an earlier answer, by its id at the provider
 
     def text(self) -> str:
         """The message's text, its parts joined by line ends."""
@@ -249,6 +250,10 @@ def _checked_messages(messages: list[Message] | None) -> list[Message]:
             raise BodyInvalid(f"messages[{index}].role", f"Unknown role; use one of {', '.join(sorted(_ROLES))}.")
         if message.content is None and message.role not in ("assistant", "function"):
             raise BodyInvalid(f"messages[{index}].content", f"A message of role '{message.role}' needs content.")
+        if message.audio != NULL:
+            raise BodyInvalid(
+                f"messages[{index}].audio", "Audio cannot be metered yet; send its transcript as content."
+            )
         if isinstance(message.content, list):
             _check_parts(index, message.content)
     return messages

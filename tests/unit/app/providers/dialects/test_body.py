@@ -96,6 +96,11 @@ def test_a_body_tells_what_the_surface_needs() -> None:
             "messages[0].content[0]",
             "send a transcript",
         ),
+        (
+            body_bytes(messages=[{"role": "assistant", "audio": {"id": "audio_1"}}, {"role": "user", "content": "x"}]),
+            "messages[0].audio",
+            "send its transcript",
+        ),
     ],
 )
 def test_a_wrong_body_is_refused_with_the_field_at_fault(raw: bytes, param: str | None, words: str) -> None:
