@@ -14,7 +14,7 @@ import msgspec
 
 from app.routing.vocabulary import PromptRow
 
-STEPS_MAX: Final = 10  # 20 changed no table: few steps are a shrinkage of their own
+STEPS_MAX: Final = 8  # 20 changed no table: few steps are a shrinkage of their own
 NEGLIGIBLE: Final = 1e-9  # of a target's length
 
 

@@ -18,12 +18,13 @@ from app.routing.ridge import Gram, Weights
 from app.routing.vocabulary import Vocabulary
 
 DIRECTIONS_MIN: Final = 5
-DIRECTED_PROMPTS_MAX: Final = 40_000  # directions x prompts: the time that a fit takes
+DIRECTED_PROMPTS_MAX: Final = 30_000  # directions x prompts: the time that a fit takes
 FOLDS: Final = 3
 STRENGTHS: Final = (1.0, 3.0, 10.0, 30.0, 100.0)
 PROMPTS_MIN: Final = 40  # fewer bear nothing out
 PROMPTS_HELD_OUT_MAX: Final = 6_000  # more choose the same strengths
 BY_CHANCE_DEVIATIONS: Final = 1.64  # standard errors that one in twenty passes without a signal
+GAIN_DEVIATIONS_MIN: Final = 2.0  # more than by chance, since four handicaps are tried
 HANDICAP_MAX: Final = 1.0  # no lead is longer
 DOUBT: Final = 1e-3  # by which a challenger within its handicap stays under the best single model
 ADVANTAGE_SHARES: Final = (0.5, 0.75, 0.9)  # of the challenged prompts on which the challenger is refused
@@ -149,7 +150,7 @@ def _handicap_of(means: Sequence[float], deviations: Sequence[Sequence[float]], 
     paying = [
         threshold
         for threshold, gained in gains.items()
-        if sum(gained) > BY_CHANCE_DEVIATIONS * sqrt(sum(map(mul, gained, gained)))
+        if sum(gained) > GAIN_DEVIATIONS_MIN * sqrt(sum(map(mul, gained, gained)))
     ]
     return max(paying, key=lambda threshold: sum(gains[threshold]), default=HANDICAP_MAX)
 
