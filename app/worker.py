@@ -1,4 +1,4 @@
-"""The background work: linking the audit trail, folding rollups, purging, making partitions.
+"""The background work: linking the audit trail, folding rollups, settling lost calls, purging, making partitions.
 
 Runs beside the gateway in one process (`signalbox up`) or alone (`signalbox worker`). Every job takes
 its own lock in the database, so that any number of workers may run.
@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from billing import ensure_partitions, fold_rollups, purge_reservations
+from billing import ensure_partitions, fold_rollups, purge_reservations, settle_lost
 from tenants import Database, Vault, link_audit
 
 log = structlog.get_logger(__name__)
@@ -28,6 +28,7 @@ class Job:
 
 AUDIT_EVERY_S: Final = 0.5  # the promise is "within a second"
 FOLD_EVERY_S: Final = 300.0
+LOST_EVERY_S: Final = 15.0  # a call whose process fell silent is shown as interrupted after 120 s
 PURGE_EVERY_S: Final = 600.0
 PARTITIONS_EVERY_S: Final = 3600.0
 
@@ -37,6 +38,7 @@ def jobs(database: Database, vault: Vault) -> tuple[Job, ...]:
     return (
         Job("link_audit", AUDIT_EVERY_S, lambda: link_audit(database, vault)),
         Job("fold_rollups", FOLD_EVERY_S, lambda: fold_rollups(database)),
+        Job("settle_lost", LOST_EVERY_S, lambda: settle_lost(database)),
         Job("purge_reservations", PURGE_EVERY_S, lambda: purge_reservations(database)),
         Job("ensure_partitions", PARTITIONS_EVERY_S, lambda: ensure_partitions(database)),
     )

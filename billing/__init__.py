@@ -13,6 +13,7 @@ from billing.errors import (
     RateLimited,
 )
 from billing.histogram import add_histograms, latency_bounds_ms, percentile_ms
+from billing.lost_calls import settle_lost
 from billing.meter import Admission, AdmissionRequest, BudgetFacts, Meter, Reservation
 from billing.money import usd
 from billing.plan import DEFAULT_PLAN_ID, Feature, Plan
@@ -91,6 +92,7 @@ __all__ = [
     "remove_budget",
     "seed_plans",
     "set_budget",
+    "settle_lost",
     "subscribe",
     "usage",
     "usd",

@@ -16,19 +16,20 @@ from billing.allowance import Allowances, admission, refusal
 from billing.batching import Batcher
 from billing.budget_repository import find_budget_name
 from billing.budgets import budget_contended, budget_used_up
+from billing.connection import Connection
 from billing.delivery import Delivery, Refusal
 from billing.errors import BillingError, BudgetContended, BudgetUsedUp, MeterUnavailable, RateLimited
+from billing.heartbeat import BEAT_EVERY_S, Heartbeat
 from billing.meter import Admission, AdmissionRequest, BudgetFacts, Reservation
 from billing.meter_repository import (
-    Connection,
     ReservationRow,
     admit_batch,
     keep_dead_letter,
     release_batch,
     reserve_batch,
-    settle_batch,
 )
 from billing.records import RequestRecord
+from billing.settlement_repository import settle_batch
 from tenants import DATABASE_ERRORS, Database
 
 BATCH_MAX: Final = 64
@@ -52,12 +53,17 @@ class CommitMeter:
         batch_max: int = BATCH_MAX,
         queue_max: int = QUEUE_MAX,
         timeout_s: int = STATEMENT_TIMEOUT_S,
+        beat_every_s: int = BEAT_EVERY_S,
     ) -> None:
         self._database = database
         self._process_id = process_id
         self._on_dead_letter = on_dead_letter
         self._delivery = Delivery(database, timeout_s=timeout_s)
         self._allowances = Allowances()
+        self._open: set[UUID] = set()
+        self._heartbeat = Heartbeat(
+            self._delivery, process_id, is_open=self._open.__contains__, release=self.release, every_s=beat_every_s
+        )
         self._admissions = Batcher(self._admit_all, batch_max=batch_max, queue_max=queue_max)
         self._reservations = Batcher(
             self._reserve_all,
@@ -87,6 +93,7 @@ class CommitMeter:
             self._release_unheard(reservation)  # it may be held all the same
             raise
         if refused is not None:
+            self._open.discard(reservation.attempt_id)
             raise await self._budget_error(reservation, refused)
 
     async def release(self, tenant_id: UUID, attempt_id: UUID) -> None:
@@ -96,15 +103,18 @@ class CommitMeter:
     async def settle(self, record: RequestRecord) -> None:
         """Write the record and move its money; committed on return, counted once however often it is called.
 
-        A record that the database refuses is kept as a dead letter, its reservations stay held. Raises
-        MeterUnavailable when the database is away: call again.
+        A record that the database refuses is kept as a dead letter, its reservations stay held while this process
+        lives. Raises MeterUnavailable when the database is away: call again.
         """
         await self._settlements.submit(record)
 
     async def close(self) -> None:
         """Wait for everything that is in flight; call it when no request runs any more."""
-        for batcher in (self._admissions, self._reservations, self._settlements, self._releases):
-            await batcher.drain()
+        await self._admissions.drain()
+        await self._reservations.drain()
+        await self._heartbeat.stop()  # nothing is reserved any more, and what it still releases goes with the rest
+        await self._settlements.drain()
+        await self._releases.drain()
 
     def drop(self, tenant_id: UUID) -> None:
         """Forget what is known of a tenant's rate and budgets; give it to the change feed."""
@@ -145,11 +155,14 @@ class CommitMeter:
         async def reserve(connection: Connection, batch: Sequence[Reservation]) -> Sequence[ReservationRow | None]:
             return await reserve_batch(connection, self._process_id, batch)
 
+        await self._heartbeat.start()
+        self._open.update(reservation.attempt_id for reservation in reservations)
         return [_heard(answer) for answer in await self._delivery.send(reserve, reservations)]
 
     async def _release_all(self, attempts: Sequence[tuple[UUID, UUID]]) -> Sequence[MeterUnavailable | None]:
         async def release(connection: Connection, batch: Sequence[tuple[UUID, UUID]]) -> Sequence[None]:
             await release_batch(connection, batch)
+            self._open.difference_update(attempt_id for _, attempt_id in batch)
             return [None] * len(batch)
 
         return [_heard(answer) for answer in await self._delivery.send(release, attempts)]
@@ -157,6 +170,7 @@ class CommitMeter:
     async def _settle_all(self, records: Sequence[RequestRecord]) -> Sequence[MeterUnavailable | None]:
         async def settle(connection: Connection, batch: Sequence[RequestRecord]) -> Sequence[None]:
             await settle_batch(connection, self._process_id, batch)
+            self._open.difference_update(attempt.attempt_id for record in batch for attempt in record.attempts)
             return [None] * len(batch)
 
         answers: list[MeterUnavailable | None] = []
@@ -210,6 +224,7 @@ class CommitMeter:
         return budget_contended(facts, reservation.amount_nano_usd, retry_after_s=retry_after_s)
 
     def _release_unheard(self, reservation: Reservation) -> None:
+        self._open.discard(reservation.attempt_id)
         try:
             released = self._releases.submit((reservation.tenant_id, reservation.attempt_id))
         except MeterUnavailable:

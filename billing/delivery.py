@@ -11,8 +11,8 @@ from typing import Final, TypeVar
 
 import asyncpg
 
+from billing.connection import Connection
 from billing.errors import MeterUnavailable
-from billing.meter_repository import Connection
 from tenants import Database
 
 # Batches of several processes may deadlock over one hot tenant's rows; PostgreSQL ends one of them.

@@ -17,8 +17,8 @@ Currency = Literal["USD", "XTS"]
 SIMULATED_CURRENCY: Final = "XTS"
 REAL_CURRENCY: Final = "USD"
 POSTING_SOURCE: Final = "usage"
-
-
+ADJUSTMENT_SOURCE: Final = "adjustment"
+POSTED_SUMS: Final = ("billed_nano_usd", "provider_cost_nano_usd", "absorbed_nano_usd")
 # What each account of a posting is debited (credited, when negative), of the posting's three sums. They balance:
 # billed is earned; with our credential its cost is owed, and what was absorbed is set apart from it.
 ACCOUNTS: Final = {
@@ -72,6 +72,21 @@ def postings_of(records: Iterable[RequestRecord], posting_ids: PostingIds) -> li
             # Absorbed is counted at the tenant's rate, which may lie above what the provider charges us.
             posting.absorbed_nano_usd += min(attempt.absorbed_nano_usd, owed)
     return list(postings.values())
+
+
+def postings_between(before: Iterable[PostingRow], after: Iterable[PostingRow]) -> list[PostingRow]:
+    """What leads from one state of the same postings to another, where it differs; these balance too."""
+    between = {posting.posting_id: msgspec.structs.replace(posting, source=ADJUSTMENT_SOURCE) for posting in after}
+    for old in before:
+        new = between.setdefault(
+            old.posting_id,
+            PostingRow(
+                tenant_id=old.tenant_id, posting_id=old.posting_id, currency=old.currency, source=ADJUSTMENT_SOURCE
+            ),
+        )
+        for name in POSTED_SUMS:
+            setattr(new, name, getattr(new, name) - getattr(old, name))
+    return [posting for posting in between.values() if any(getattr(posting, name) for name in POSTED_SUMS)]
 
 
 def _owed_nano_usd(attempt: AttemptRecord) -> int:

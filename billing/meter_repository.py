@@ -1,60 +1,23 @@
 """The statements of the request path, each for a whole batch, over the pool of `signalbox_meter`.
 
-Called by `CommitMeter` alone. Each is one statement and so one transaction and one round trip; rows travel
-as JSON or arrays, one parameter for each set. Invariant: a record is counted by the statement that inserts
-it or not at all: its primary key refuses the statement that brings it again.
+Called by `CommitMeter` alone; settling stands in `settlement_repository`. Invariant: each is one statement,
+and so one transaction and one round trip; rows travel as JSON or arrays, one parameter for each set.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-import asyncpg
 import msgspec
-from uuid_utils.compat import uuid7
 
 from billing.allowance import Grant
-from billing.ledger import ACCOUNTS, PostingIds, currency_of, postings_of
+from billing.connection import Connection
 from billing.meter import AdmissionRequest, Reservation
 from billing.records import RequestRecord
-from billing.rollup_repository import MERGE_ROLLUPS
-from billing.rollups import RollupRow, rollups_of
-from billing.settlement import AttemptRow, RecordRow, attempt_row, column_defaults, record_row
+from billing.settlement import rows_json
 
-# asyncpg's connection as its pool hands it out; the package has no types.
-Connection = Any
 DEAD_LETTER_KIND: Final = "request_record"
-# How often a batch is cleaned of records that were settled before; others may settle some meanwhile.
-REPLAYS_MAX: Final = 5
-
-
-def _insert(table: str, row: type[msgspec.Struct], parameter: int) -> str:
-    columns = ", ".join(row.__struct_fields__)
-    values = ", ".join(
-        f"coalesce({name}, {default})" if (default := defaults.get(name)) else name
-        for defaults in (column_defaults(row),)
-        for name in row.__struct_fields__
-    )
-    return f"""INSERT INTO {table} ({columns}) SELECT {values}
-               FROM json_populate_recordset(NULL::{table}, ${parameter}::json)"""  # noqa: S608 - constants
-
-
-SETTLE: Final = f"""
-WITH records AS ({_insert("request_record", RecordRow, 1)}),
-     attempts AS ({_insert("attempt", AttemptRow, 2)} RETURNING tenant_id, attempt_id, billed_nano_usd),
-     rollups AS ({_insert("usage_rollup", RollupRow, 3)} {MERGE_ROLLUPS}),
-     posted AS MATERIALIZED (
-         SELECT * FROM json_to_recordset($4::json) AS p(tenant_id uuid, posting_id uuid, currency text, source text,
-             billed_nano_usd bigint, provider_cost_nano_usd bigint, absorbed_nano_usd bigint)),
-     postings AS (INSERT INTO ledger_posting (tenant_id, posting_id, currency, source)
-                  SELECT tenant_id, posting_id, currency, source FROM posted),
-     entries AS (INSERT INTO ledger_entry (tenant_id, posting_id, account, amount_nano_usd)
-                 SELECT p.tenant_id, p.posting_id, e.account, e.amount FROM posted p CROSS JOIN LATERAL (VALUES
-                     {", ".join(f"('{account}', {amount})" for account, amount in ACCOUNTS.items())}
-                 ) AS e(account, amount) WHERE e.amount <> 0)
-SELECT settle_attempts(array_agg(tenant_id), array_agg(attempt_id), array_agg(billed_nano_usd)) FROM attempts
-HAVING count(*) > 0"""  # noqa: S608 - constants
 
 
 class ReservationRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,7 +59,7 @@ async def reserve_batch(
     connection: Connection, process_id: UUID, reservations: Sequence[Reservation]
 ) -> list[ReservationRow | None]:
     """Hold each attempt's amount in all its budgets or in none, in order; None: it is held."""
-    refused = await connection.fetch("SELECT * FROM reserve_attempts($1, $2)", process_id, _json(reservations))
+    refused = await connection.fetch("SELECT * FROM reserve_attempts($1, $2)", process_id, rows_json(reservations))
     answers: list[ReservationRow | None] = [None] * len(reservations)
     for row in refused:
         answers[row["ordinal"] - 1] = ReservationRow(
@@ -120,52 +83,6 @@ async def release_batch(connection: Connection, attempts: Sequence[tuple[UUID, U
     )
 
 
-async def settle_batch(connection: Connection, process_id: UUID, records: Sequence[RequestRecord]) -> None:
-    """Write the records that are new, and count exactly those."""
-    # In key order: batches that share records wait for each other and do not deadlock.
-    fresh = [
-        record
-        for _, record in sorted({(record.tenant_id.int, record.request_id.int): record for record in records}.items())
-    ]
-    for _ in range(REPLAYS_MAX):
-        try:
-            await connection.fetchval(SETTLE, *_parameters(process_id, fresh))
-            return
-        except asyncpg.UniqueViolationError:
-            stored = await _stored(connection, fresh)
-            if not stored:
-                raise
-            fresh = [record for record in fresh if (record.tenant_id, record.request_id) not in stored]
-            if not fresh:
-                return
-    raise asyncpg.SerializationError("records were settled elsewhere while they were settled here")
-
-
-def _parameters(process_id: UUID, records: Sequence[RequestRecord]) -> tuple[str, ...]:
-    posting_ids: PostingIds = {
-        key: uuid7()
-        for key in {(record.tenant_id, currency_of(attempt)) for record in records for attempt in record.attempts}
-    }
-    attempts = [attempt_row(record, attempt) for record in records for attempt in record.attempts]
-    return (
-        _json([record_row(record, posting_ids) for record in records]),
-        _json(attempts),
-        _json(rollups_of(records, process_id)),
-        _json(postings_of(records, posting_ids)),
-    )
-
-
-async def _stored(connection: Connection, records: Sequence[RequestRecord]) -> set[tuple[UUID, UUID]]:
-    """Which of the records were settled before."""
-    rows = await connection.fetch(
-        """SELECT r.tenant_id, r.request_id FROM unnest($1::uuid[], $2::uuid[]) AS sent(tenant_id, request_id)
-           JOIN request_record r USING (tenant_id, request_id)""",
-        [record.tenant_id for record in records],
-        [record.request_id for record in records],
-    )
-    return {(row["tenant_id"], row["request_id"]) for row in rows}
-
-
 async def keep_dead_letter(connection: Connection, record: RequestRecord, error: str) -> None:
     """Keep a record that the tables refuse, once, for a person to look at."""
     await connection.execute(
@@ -179,15 +96,10 @@ async def keep_dead_letter(connection: Connection, record: RequestRecord, error:
     )
 
 
-def _json(rows: Sequence[msgspec.Struct]) -> str:
-    # PostgreSQL's text holds no NUL; the caller's words may.
-    return msgspec.json.encode(rows).decode().replace("\\u0000", "\\ufffd")
-
-
 def _letter(record: RequestRecord) -> str:
     """The record as JSON; where its words cannot be written at all, what the money needs."""
     try:
-        return _json([record])[1:-1]
+        return rows_json([record])[1:-1]
     except (UnicodeError, ValueError, TypeError):
         attempts = [
             {"attempt_id": attempt.attempt_id, "billed_nano_usd": attempt.billed_nano_usd}

@@ -27,9 +27,9 @@ PAGE_MAX: Final = 200
 USAGE_GROUPS_MAX: Final = 10_000
 
 REQUEST_COLUMNS: Final = ", ".join(
-    name for name in StoredRequest.__struct_fields__ if name not in {"attempts", "decision"}
+    f"t.{name}" for name in StoredRequest.__struct_fields__ if name not in {"attempts", "decision"}
 )
-ATTEMPT_COLUMNS: Final = ", ".join(StoredAttempt.__struct_fields__)
+ATTEMPT_COLUMNS: Final = ", ".join(f"t.{name}" for name in StoredAttempt.__struct_fields__)
 SUMMARY_COLUMNS: Final = ", ".join(f"r.{name}" for name in RequestSummary.__struct_fields__)
 TRIED: Final = "EXISTS (SELECT FROM attempt a WHERE a.tenant_id = r.tenant_id AND a.request_id = r.request_id AND "
 
@@ -66,12 +66,14 @@ SUMS: Final = ", ".join(
 
 
 async def find_request(session: AsyncSession, tenant_id: UUID, request_id: UUID) -> StoredRequest | None:
-    """A request with its attempts and decision; None when the tenant has no such request."""
+    """A request with its attempts and decision, adjusted if it was; None when the tenant has no such request."""
     key = {"tenant_id": tenant_id, "request_id": request_id}
     found = await session.execute(
         text(f"""
-            SELECT {REQUEST_COLUMNS}, decision::text AS decision FROM request_record
-            WHERE tenant_id = :tenant_id AND request_id = :request_id"""),  # noqa: S608 - constants
+            SELECT {REQUEST_COLUMNS}, t.decision::text AS decision
+            FROM request_record r LEFT JOIN adjustment a USING (tenant_id, request_id)
+            CROSS JOIN LATERAL json_populate_record(r, a.record) t
+            WHERE r.tenant_id = :tenant_id AND r.request_id = :request_id"""),  # noqa: S608 - constants
         key,
     )
     row = found.one_or_none()
@@ -79,7 +81,11 @@ async def find_request(session: AsyncSession, tenant_id: UUID, request_id: UUID)
         return None
     attempts = await session.execute(
         text(f"""
-            SELECT {ATTEMPT_COLUMNS} FROM attempt WHERE tenant_id = :tenant_id AND request_id = :request_id
+            SELECT {ATTEMPT_COLUMNS} FROM attempt t WHERE tenant_id = :tenant_id AND request_id = :request_id
+                AND NOT EXISTS (SELECT FROM adjustment a WHERE a.tenant_id = :tenant_id AND a.request_id = :request_id)
+            UNION ALL
+            SELECT {ATTEMPT_COLUMNS} FROM adjustment a CROSS JOIN json_populate_recordset(NULL::attempt, a.attempts) t
+            WHERE a.tenant_id = :tenant_id AND a.request_id = :request_id
             ORDER BY attempt_number"""),  # noqa: S608 - constants
         key,
     )

@@ -6,6 +6,7 @@ replay counts nothing twice. Invariant: the sums over all rollups are the sums o
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -76,6 +77,11 @@ def rollups_of(records: Iterable[RequestRecord], writer_id: UUID) -> list[Rollup
     return [rows[key] for key in sorted(rows)]
 
 
+def negated(rows: Iterable[RollupRow]) -> list[RollupRow]:
+    """Rows that take away what these count."""
+    return [msgspec.structs.replace(row, **{name: _minus(getattr(row, name)) for name in _COUNTED}) for row in rows]
+
+
 def usage_of(record: RequestRecord) -> Usage:
     """What all attempts used together."""
     if len(record.attempts) == 1:
@@ -119,3 +125,10 @@ def _answered_by(record: RequestRecord) -> tuple[str, str]:
         record.provider_name or (last.provider_name if last else ""),
         record.response_model or (last.model if last else ""),
     )
+
+
+def _minus(counted: int | list[int]) -> int | list[int]:
+    return -counted if isinstance(counted, int) else [-count for count in counted]
+
+
+_COUNTED: Final = tuple(field.name for field in msgspec.structs.fields(RollupRow) if not field.required)

@@ -5,6 +5,7 @@ attempts, and are never stored from anywhere else; a default here is what the co
 """
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -187,6 +188,16 @@ def attempt_row(record: RequestRecord, attempt: AttemptRecord) -> AttemptRow:
     )
 
 
+def rows_json(rows: Sequence[msgspec.Struct]) -> str:
+    """Rows as a statement takes them, defaults left out."""
+    return _text(msgspec.json.encode(rows))
+
+
+def whole_rows_json(rows: Sequence[msgspec.Struct]) -> str:
+    """Rows with every column named: laid over rows that are there, what is left out would stay as it was."""
+    return _text(msgspec.json.encode([msgspec.structs.asdict(row) for row in rows]))
+
+
 def column_defaults(row: type[msgspec.Struct]) -> dict[str, str]:
     """What the columns hold that an encoded row leaves out, as SQL; those that are NULL then are not named."""
     literals: dict[str, str] = {}
@@ -196,3 +207,8 @@ def column_defaults(row: type[msgspec.Struct]) -> dict[str, str]:
         if default not in (msgspec.NODEFAULT, None):
             literals[field.name] = json.dumps(default) if isinstance(default, int) else "'{}'"
     return literals
+
+
+def _text(encoded: bytes) -> str:
+    # PostgreSQL's text holds no NUL; the caller's words may.
+    return encoded.decode().replace("\\u0000", "\\ufffd")

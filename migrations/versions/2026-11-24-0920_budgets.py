@@ -65,6 +65,12 @@ CREATE TABLE reservation (
     PRIMARY KEY (tenant_id, attempt_id)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000);
 
+-- A process that serves calls says so again and again. When one falls silent, what it holds is lost.
+CREATE TABLE gateway_process (
+    process_id uuid PRIMARY KEY,
+    beat_at timestamptz NOT NULL
+) WITH (fillfactor = 50);
+
 -- Unlogged: after a crash every bucket is full again, which errs for the caller for one burst.
 CREATE UNLOGGED TABLE rate_bucket (
     tenant_id uuid PRIMARY KEY,
@@ -282,10 +288,12 @@ $$;
 """
 
 # A reservation ends once: settling deletes it, and whoever comes second finds nothing to move. A charge of NULL
-# releases: that is remembered for a day, for a charge that arrives after all is still spent. What was kept as
-# spent for a lost process is replaced by the true charge.
+# releases: that is remembered for a day, for a charge that arrives after all is still spent. What a lost process
+# held is kept as spent and remembered as orphaned, until the true charge comes and replaces it.
 SETTLE = f"""
-CREATE FUNCTION settle_attempts(tenant_ids uuid[], attempt_ids uuid[], charges bigint[]) RETURNS bigint
+CREATE FUNCTION settle_attempts(
+    tenant_ids uuid[], attempt_ids uuid[], charges bigint[], is_lost boolean DEFAULT false
+) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER {BY_INDEX} AS $$
 DECLARE
     attempt record;
@@ -305,6 +313,10 @@ BEGIN
             UPDATE reservation r SET state = 'released'
                 WHERE r.tenant_id = attempt.tenant_id AND r.attempt_id = attempt.attempt_id AND r.state = 'held'
                 RETURNING r.budget_ids, r.period_starts, r.amount_nano_usd AS freed, 0::bigint AS charged INTO ended;
+        ELSIF is_lost THEN
+            UPDATE reservation r SET state = 'orphaned'
+                WHERE r.tenant_id = attempt.tenant_id AND r.attempt_id = attempt.attempt_id AND r.state = 'held'
+                RETURNING r.budget_ids, r.period_starts, r.amount_nano_usd AS freed, attempt.charge AS charged INTO ended;
         ELSE
             DELETE FROM reservation r WHERE r.tenant_id = attempt.tenant_id AND r.attempt_id = attempt.attempt_id
                 RETURNING r.budget_ids, r.period_starts,
@@ -335,6 +347,37 @@ END
 $$;
 """
 
+# Locked, so that nobody settles meanwhile what is about to be counted as lost, and what is being settled is passed
+# over. A server that has just started has heard of nobody yet.
+LOST = """
+CREATE FUNCTION beat_process(process uuid) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    INSERT INTO gateway_process VALUES (process, clock_timestamp())
+        ON CONFLICT (process_id) DO UPDATE SET beat_at = excluded.beat_at
+$$;
+CREATE FUNCTION held_reservations(holder uuid, age_s integer) RETURNS SETOF reservation
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT * FROM reservation r WHERE r.process_id = holder AND r.state = 'held'
+        AND r.created_at < clock_timestamp() - make_interval(secs => age_s)
+$$;
+CREATE FUNCTION lost_reservations(silent_s integer, rows_max integer) RETURNS SETOF reservation
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT r.* FROM reservation r
+        WHERE r.state = 'held' AND r.created_at < clock_timestamp() - make_interval(secs => silent_s)
+            AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => silent_s)
+            AND NOT EXISTS (SELECT FROM gateway_process p WHERE p.process_id = r.process_id
+                AND p.beat_at >= clock_timestamp() - make_interval(secs => silent_s))
+        ORDER BY r.tenant_id, r.attempt_id LIMIT rows_max FOR UPDATE SKIP LOCKED
+$$;
+CREATE FUNCTION orphaned_reservations(tenant_ids uuid[], attempt_ids uuid[]) RETURNS SETOF reservation
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT r.* FROM reservation r
+        WHERE (r.tenant_id, r.attempt_id) IN (SELECT * FROM unnest(tenant_ids, attempt_ids)) AND r.state = 'orphaned'
+        ORDER BY r.tenant_id, r.attempt_id FOR UPDATE
+$$;
+"""
+
+# A process that was silent for a day is forgotten with what was released a day ago.
 PURGE = """
 CREATE FUNCTION purge_reservations(rows_max integer) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -346,6 +389,7 @@ BEGIN
         WHERE r.created_at < now() - interval '1 day' AND r.state = 'released'
         LIMIT rows_max FOR UPDATE SKIP LOCKED);
     GET DIAGNOSTICS purged = ROW_COUNT;
+    DELETE FROM gateway_process WHERE beat_at < now() - interval '1 day';
     RETURN purged;
 END
 $$;
@@ -355,12 +399,16 @@ FUNCTIONS = (
     "admit_requests",
     "reserve_attempts",
     "settle_attempts",
+    "beat_process",
+    "held_reservations",
+    "lost_reservations",
+    "orphaned_reservations",
     "purge_reservations",
 )
 
 
 def upgrade() -> None:
-    for statement in (TABLES, PERIODS, ADMIT, RESERVE, SETTLE, PURGE):
+    for statement in (TABLES, PERIODS, ADMIT, RESERVE, SETTLE, LOST, PURGE):
         script(statement)
     for table in ("budget", "budget_period", "reservation", "rate_bucket"):
         isolate_by_tenant(table)

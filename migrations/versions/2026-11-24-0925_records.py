@@ -216,6 +216,20 @@ CREATE TRIGGER entries_balance AFTER INSERT ON ledger_entry REFERENCING NEW TABL
     FOR EACH STATEMENT EXECUTE FUNCTION entries_balance();
 """
 
+# The truth about a request that was recorded as interrupted, because its process was taken for dead. The record
+# stays; what the money and the sums differ by is posted and counted beside it.
+ADJUSTMENTS = """
+CREATE TABLE adjustment (
+    tenant_id uuid NOT NULL,
+    request_id uuid NOT NULL,
+    record json NOT NULL,
+    attempts json NOT NULL,
+    billed_nano_usd bigint NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, request_id)
+);
+"""
+
 DEAD_LETTERS = """
 CREATE TABLE dead_letter (
     tenant_id uuid NOT NULL,
@@ -228,12 +242,14 @@ CREATE TABLE dead_letter (
 );
 """
 
-ISOLATED = ("request_record", "attempt", "usage_rollup", "ledger_posting", "ledger_entry", "dead_letter")
-APPEND_ONLY = ("request_record", "attempt", "ledger_posting", "ledger_entry")
+ISOLATED = (
+    "request_record", "attempt", "usage_rollup", "ledger_posting", "ledger_entry", "adjustment", "dead_letter",
+)  # fmt: skip
+APPEND_ONLY = ("request_record", "attempt", "ledger_posting", "ledger_entry", "adjustment")
 
 
 def upgrade() -> None:
-    for statement in (RECORDS, ROLLUPS, LEDGER, DEAD_LETTERS):
+    for statement in (RECORDS, ROLLUPS, LEDGER, ADJUSTMENTS, DEAD_LETTERS):
         script(statement)
     for table in ISOLATED:
         isolate_by_tenant(table)

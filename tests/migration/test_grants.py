@@ -12,7 +12,7 @@ from tests.migration.catalog import FUNCTIONS, ROLES, TABLE_GRANTS, TABLES
 
 GRANTS = Path(__file__).with_name("grants.txt")
 # Rows of nobody: plans and prices are the same for all; the rest is kept by functions and by Alembic.
-TABLES_WITHOUT_TENANT = {"plan", "price", "price_version", "schema_version", "sign_in_attempt"}
+TABLES_WITHOUT_TENANT = {"gateway_process", "plan", "price", "price_version", "schema_version", "sign_in_attempt"}
 
 
 async def test_every_grant_stands_in_the_list_and_every_listed_grant_holds(catalog: asyncpg.Connection) -> None:

@@ -84,6 +84,6 @@ async def test_what_is_append_only_says_so_by_a_trigger(catalog: asyncpg.Connect
         "SELECT tgrelid::regclass::text AS table_name FROM pg_trigger WHERE tgname = 'append_only' AND tgenabled = 'O'"
     )
     assert {row["table_name"] for row in guarded} == {
-        "attempt", "audit_checkpoint", "audit_event", "audit_link", "ledger_entry", "ledger_posting", "plan", "price",
-        "price_version", "request_record",
+        "adjustment", "attempt", "audit_checkpoint", "audit_event", "audit_link", "ledger_entry", "ledger_posting",
+        "plan", "price", "price_version", "request_record",
     }  # fmt: skip

@@ -72,7 +72,12 @@ class Books:
         )
 
     def reservation(
-        self, amount_nano_usd: int, *, request_id: UUID | None = None, attempt_id: UUID | None = None
+        self,
+        amount_nano_usd: int,
+        *,
+        request_id: UUID | None = None,
+        attempt_id: UUID | None = None,
+        **fields: Any,
     ) -> Reservation:
         return Reservation(
             tenant_id=self.tenant_id,
@@ -81,6 +86,7 @@ class Books:
             request_id=request_id or uuid7(),
             attempt_id=attempt_id or uuid7(),
             amount_nano_usd=amount_nano_usd,
+            **fields,
         )
 
     def record(self, *attempts: AttemptRecord, **fields: Any) -> RequestRecord:

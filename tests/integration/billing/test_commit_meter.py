@@ -1,4 +1,4 @@
-"""The meter in commit mode over a real database: admission, reservations, settlement, refusals."""
+"""The meter in commit mode over a real database: reservations, settlement, refusals."""
 
 import asyncio
 import re
@@ -17,55 +17,9 @@ from billing import (
     CommitMeter,
     MeterUnavailable,
     Outcome,
-    RateLimited,
 )
 from tenants import Database, DatabaseRole
 from tests.integration.billing.builders import USD, Books, a_tenant, an_attempt, spend
-
-
-async def test_admit_tells_the_state_of_the_rate(meter: CommitMeter, books: Books) -> None:
-    first = await meter.admit(books.admission(requests_per_minute=60, request_burst=5))
-    assert (first.rate_limit, first.rate_remaining) == (60, 4)
-    assert first.headroom_nano_usd is None
-    assert first.unspent_nano_usd is None
-
-
-async def test_admit_rejects_when_the_burst_is_used(meter: CommitMeter, books: Books) -> None:
-    request = books.admission(requests_per_minute=1, request_burst=2)
-    await meter.admit(request)
-    await meter.admit(request)
-    with pytest.raises(RateLimited, match="1 requests per minute") as refused:
-        await meter.admit(request)
-    assert 0 < refused.value.retry_after_ms <= 60_000
-
-
-async def test_one_tenants_rate_leaves_anothers_alone(meter: CommitMeter, books: Books, database: Database) -> None:
-    other = await a_tenant(database, "globex")
-    await meter.admit(books.admission(requests_per_minute=1, request_burst=1))
-    await meter.admit(other.admission(requests_per_minute=1, request_burst=1))
-
-
-async def test_a_larger_plan_is_not_held_back_by_the_smaller_ones_backlog(meter: CommitMeter, books: Books) -> None:
-    for _ in range(20):
-        await meter.admit(books.admission(requests_per_minute=1, request_burst=20))
-    with pytest.raises(RateLimited) as refused:
-        await meter.admit(books.admission(requests_per_minute=6_000, request_burst=1))
-    assert refused.value.retry_after_ms <= 10
-
-
-async def test_admit_passes_when_a_budget_is_used_up_and_says_so(meter: CommitMeter, books: Books) -> None:
-    await books.budget(100)
-    await spend(meter, books, 100)
-    admission = await meter.admit(books.admission())
-    assert (admission.headroom_nano_usd, admission.unspent_nano_usd) == (0, 0)
-
-
-async def test_admit_reports_the_tightest_budget(meter: CommitMeter, books: Books) -> None:
-    await books.budget(1_000)
-    await books.budget(300, project=True)
-    await meter.reserve(books.reservation(100))
-    admission = await meter.admit(books.admission())
-    assert (admission.headroom_nano_usd, admission.unspent_nano_usd) == (200, 300)
 
 
 async def test_reserve_rejects_when_a_budget_is_spent_and_names_it(meter: CommitMeter, books: Books) -> None:
@@ -344,24 +298,6 @@ async def test_64_tasks_over_overlapping_scopes_neither_deadlock_nor_admit_in_pa
         assert {(row.spent_nano_usd, row.reserved_nano_usd) for row in periods} == {(billed, 0)}
         assert billed <= min(row.limit_nano_usd for row in periods)
     await database.close()
-
-
-async def test_no_more_than_rate_and_burst_pass_in_a_window(database: Database, books: Books) -> None:
-    pool = await database.meter_pool()
-    calls, per_minute, burst = 400, 6_000, 25
-    started = await pool.fetchval("SELECT clock_timestamp()")
-    admitted = 0
-    for _ in range(5):
-        ids = [[each] * calls for each in (books.tenant_id, books.project_id, books.api_key_id)]
-        admitted += await pool.fetchval(
-            "SELECT sum(granted) FROM admit_requests($1, $2, $3, $4, $5, $6)",
-            *ids,
-            [per_minute] * calls,
-            [burst] * calls,
-            [1] * calls,
-        )
-    elapsed_s = (await pool.fetchval("SELECT clock_timestamp()") - started).total_seconds()
-    assert burst <= admitted <= burst + elapsed_s * per_minute / 60 + 1
 
 
 async def test_the_meters_role_reaches_the_counters_through_functions_alone(

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from billing import MeterUnavailable
+from billing.connection import Connection
 from billing.delivery import Delivery, Refusal, Statement
-from billing.meter_repository import Connection
 from tenants import Database
 
 

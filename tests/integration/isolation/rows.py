@@ -138,7 +138,7 @@ def _value(type_name: str, text: str, number: int) -> object:
             return number
         case "boolean":
             return False
-        case "jsonb":
+        case "json" | "jsonb":
             return "{}"
         case _ if type_name.endswith("[]"):
             return []
