@@ -21,6 +21,8 @@ import structlog
 
 from app.commands.errors import ProcessFailed
 
+# uvicorn's own, with a limit to heads.
+HTTP_PROTOCOL: Final = "app.http.bounded_head:BoundedHeadProtocol"
 STOP_TIMEOUT_S: Final = 20.0
 SANDBOX_START_TIMEOUT_S: Final = 30.0
 PARENT_POLL_S: Final = 1.0
@@ -71,7 +73,7 @@ class GatewayProcesses:
         number = self._listener.fileno()
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "uvicorn", "app.main:create_supervised_app", "--factory", "--fd", str(number),
-            "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--no-server-header", "--no-proxy-headers",
+            "--loop", "uvloop", "--http", HTTP_PROTOCOL, "--no-access-log", "--no-server-header", "--no-proxy-headers",
             "--timeout-graceful-shutdown", str(int(STOP_TIMEOUT_S) - 5), "--log-level", "warning",
             pass_fds=(number,), env=self._environment, stdin=DEVNULL,
             # A Ctrl-C reaches the whole foreground group: only the parent shall act on it, in its order.
