@@ -45,6 +45,7 @@ def candidates_for(
 def _candidates_of(
     vendor: Vendor, credential: CredentialFacts, owner: CredentialOwner, rate_ppm: int, prices: PriceBook
 ) -> Iterable[Candidate]:
+    dialect = DIALECTS[vendor.dialect]
     for price in sorted(prices.of_provider(vendor.name), key=lambda price: price.model):
         if is_chat_model(price.model):
             yield Candidate(
@@ -57,7 +58,8 @@ def _candidates_of(
                 capabilities=capabilities_of(price.model),
                 quality=_quality(vendor, price.model),
                 is_simulated=vendor.is_simulated,
-                features=DIALECTS[vendor.dialect].features,
+                features=dialect.features,
+                image_tokens_max=dialect.image_tokens_max,
             )
 
 

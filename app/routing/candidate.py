@@ -45,6 +45,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     quality: Mapping[str, float] = {}  # expected quality by task, 0 to 1; "" is the default
     is_simulated: bool = False
     features: frozenset[Feature] | None = None  # what the provider's dialect can say; None: everything
+    image_tokens_max: int | None = None  # of any image, by the provider's dialect; None: by the caller's
 
     @property
     def name(self) -> str:

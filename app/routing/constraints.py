@@ -105,6 +105,21 @@ def output_tokens_limits(facts: RequestFacts) -> tuple[int, int]:
     return (MINIMUM_OUTPUT_TOKENS, DEFAULT_OUTPUT_TOKENS) if wanted is None else (wanted, wanted)
 
 
+def _input_tokens_max(terms: Terms, facts: RequestFacts) -> int:
+    """Give the most input tokens that a candidate's provider could count of a request.
+
+    Images count by the candidate's own maximum where it has one. Content that we do not see fills its
+    context at most; where that is unknown too, only what we see is counted, and `_unbounded` bars it under a cap.
+    """
+    tokens = facts.input_tokens_bound
+    if facts.images:
+        own = terms.image_tokens_max
+        tokens += facts.image_tokens_bound if own is None else facts.images * own
+    if facts.is_unbounded and terms.context_tokens is not None:
+        tokens = max(tokens, terms.context_tokens)
+    return tokens
+
+
 def _output_limit(terms: Terms, facts: RequestFacts) -> int | Fall:
     """Find the output tokens of one choice, as far as the model and its context go.
 
@@ -131,13 +146,13 @@ def _output_limit(terms: Terms, facts: RequestFacts) -> int | Fall:
 def _afford(terms: Terms, limit: int, demand: Demand) -> Fit | Fall:
     """Hold the bound against the cost maximum, then the headroom; cut an unsaid limit until it fits."""
     facts = demand.facts
-    input_tokens, wanted = facts.input_tokens_bound, facts.output_tokens_wanted
+    input_tokens, wanted = _input_tokens_max(terms, facts), facts.output_tokens_wanted
     bound = terms.bound_nano_usd(input_tokens, limit * facts.choices)
     sent = None if limit == wanted else limit
     if demand.headroom_nano_usd is None and demand.cost_nano_usd_max is None:
         return Fit(bound, sent)
-    if facts.is_unbounded and not terms.is_free():
-        return Fall(Exclusion.UNBOUNDED, "the request holds content whose cost has no bound, and its cost is capped")
+    if (fall := _unbounded(terms, facts)) is not None:
+        return fall
     is_shrunk = False
     for cap, exclusion, what in (
         (demand.cost_nano_usd_max, Exclusion.OVER_MAX_COST, "the most that it may cost"),
@@ -153,3 +168,13 @@ def _afford(terms: Terms, limit: int, demand: Demand) -> Fit | Fall:
         limit = terms.output_tokens_within(cap, input_tokens) // facts.choices
         bound, sent, is_shrunk = terms.bound_nano_usd(input_tokens, limit * facts.choices), limit, True
     return Fit(bound, sent, is_shrunk)
+
+
+def _unbounded(terms: Terms, facts: RequestFacts) -> Fall | None:
+    """Say why the cost of a request has no bound with a candidate, or None. What is free needs none."""
+    if facts.is_output_unbounded and not terms.is_free():
+        return Fall(Exclusion.UNBOUNDED, "the request can be billed beyond its output limit, and its cost is capped")
+    if facts.is_unbounded and terms.context_tokens is None and not terms.is_free():
+        detail = "the request holds content that may fill a context of unknown size, and its cost is capped"
+        return Fall(Exclusion.UNBOUNDED, detail)
+    return None

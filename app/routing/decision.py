@@ -22,17 +22,20 @@ class RequestFacts(msgspec.Struct, frozen=True, kw_only=True):
     request_model: str
     instruction: str  # the last user message's text, cut to what classification reads
     system: str = ""
-    input_tokens_bound: int  # never less than the provider's count; what we do not see counts as a full context
+    input_tokens_bound: int  # of all but the images: never less than the provider's count of what we see
+    image_tokens_bound: int = 0  # of all images, by the table of the caller's dialect
     input_tokens_estimate: int
     output_tokens_wanted: int | None = None  # as the caller asked; None: not said
     choices: int = 1
     turns: int = 1
     has_tools: bool = False
     has_images: bool = False
+    images: int = 0
     wants_json_schema: bool = False
     features: frozenset[Feature] = frozenset()  # beyond what every dialect can say
     is_streamed: bool = False
-    is_unbounded: bool = False  # holds content whose size cannot be bounded
+    is_unbounded: bool = False  # holds content that we do not see, which may fill a context
+    is_output_unbounded: bool = False  # may be billed for output beyond its limit
     tags: tuple[str, ...] = ()
     metadata: dict[str, str] = {}
     policy_name: str | None = None  # from `auto/<policy>` or the header

@@ -74,6 +74,7 @@ class Lineup:
     is_mixed: bool  # some are behind the tenant's own credential and some behind the platform's
     is_rated: bool  # quality, and so the task, makes a difference
     columns: CandidateColumns
+    image_tokens_max: int  # the most of any row that says so itself
     _dearest: tuple[int, int, int]
     _capable: dict[tuple[frozenset[Capability], frozenset[Feature]], Capable]
     _rated: dict[str, Rated]
@@ -138,6 +139,7 @@ def line_up(
         is_mixed=len({candidate.credential_owner for candidate in ready}) > 1,
         is_rated=choice.quality_at_least is not None or any(candidate.quality for candidate in ready),
         columns=_columns(ready, barred, missing),
+        image_tokens_max=max((each.image_tokens_max or 0 for each in terms), default=0),
         _dearest=_dearest(terms),
         _capable={},
         _rated={},

@@ -130,8 +130,11 @@ def _barred_by_size(lineup: Lineup, capable: Capable, demand: Demand) -> dict[in
     least, most = output_tokens_limits(facts)
     doubtful = capable.narrower_than(facts.input_tokens_estimate + least)
     if cap is not None:
-        bound = lineup.bound_nano_usd_most(input_tokens=facts.input_tokens_bound, output_tokens=most * facts.choices)
-        if facts.is_unbounded or bound > cap:
+        image_tokens = max(facts.image_tokens_bound, facts.images * lineup.image_tokens_max)
+        bound = lineup.bound_nano_usd_most(
+            input_tokens=facts.input_tokens_bound + image_tokens, output_tokens=most * facts.choices
+        )
+        if facts.is_unbounded or facts.is_output_unbounded or bound > cap:
             doubtful = capable.rows
     outcomes = [(row, examine(lineup.terms[row], demand)) for row in doubtful]
     return {row: outcome for row, outcome in outcomes if isinstance(outcome, Fall)}

@@ -1,4 +1,4 @@
-"""A price as one tenant is billed it, in plain numbers. Made once for a price and a rate, shared by all tenants.
+"""A price as one tenant is billed it, in plain numbers. Made once for a price, a rate and a dialect, for all.
 
 Called when a lineup is made and when a candidate is examined. Invariant: a bound is the one of
 `Candidate.bound_nano_usd`, to the nano-dollar; an estimate is rounded up once.
@@ -25,6 +25,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     rate_ppm: int
     context_tokens: int | None
     output_tokens_max: int | None
+    image_tokens_max: int | None
     # Of an estimate: billed per million input and output tokens, and what is added before dividing by a million.
     estimate: tuple[int, int, int]
 
@@ -52,11 +53,11 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 def terms_of(candidate: Candidate) -> Terms:
     """Give the terms of a candidate, whose price must be known."""
     assert candidate.price is not None
-    return _terms(candidate.price, candidate.rate_ppm)
+    return _terms(candidate.price, candidate.rate_ppm, candidate.image_tokens_max)
 
 
 @lru_cache(maxsize=TERMS_REMEMBERED_MAX)
-def _terms(price: Price, rate_ppm: int) -> Terms:
+def _terms(price: Price, rate_ppm: int, image_tokens_max: int | None) -> Terms:
     most = price.bound_nano_usd(input_tokens=PER_MILLION, output_tokens=0)
     flat = billed_nano_usd(price.per_request_nano_usd, rate_ppm)
     return Terms(
@@ -66,6 +67,7 @@ def _terms(price: Price, rate_ppm: int) -> Terms:
         rate_ppm=rate_ppm,
         context_tokens=price.context_tokens,
         output_tokens_max=price.output_tokens_max,
+        image_tokens_max=image_tokens_max,
         estimate=(
             billed_nano_usd(price.input_nano_usd_per_million, rate_ppm),
             billed_nano_usd(price.output_nano_usd_per_million, rate_ppm),

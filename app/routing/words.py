@@ -27,16 +27,19 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
 
     request_model: str
     input_tokens_bound: int
+    image_tokens_bound: int
     input_tokens_estimate: int
     output_tokens_wanted: int | None
     choices: int
     turns: int
     has_tools: bool
     has_images: bool
+    images: int
     wants_json_schema: bool
     features: tuple[Feature, ...]
     is_streamed: bool
     is_unbounded: bool
+    is_output_unbounded: bool
     cost_nano_usd_max: int | None
     no_fallback: bool
 
@@ -111,16 +114,19 @@ def decision_view(decision: RouteDecision, candidates: Candidates) -> DecisionVi
         request=RequestView(
             request_model=facts.request_model,
             input_tokens_bound=facts.input_tokens_bound,
+            image_tokens_bound=facts.image_tokens_bound,
             input_tokens_estimate=facts.input_tokens_estimate,
             output_tokens_wanted=facts.output_tokens_wanted,
             choices=facts.choices,
             turns=facts.turns,
             has_tools=facts.has_tools,
             has_images=facts.has_images,
+            images=facts.images,
             wants_json_schema=facts.wants_json_schema,
             features=tuple(sorted(facts.features)) if facts.features else (),
             is_streamed=facts.is_streamed,
             is_unbounded=facts.is_unbounded,
+            is_output_unbounded=facts.is_output_unbounded,
             cost_nano_usd_max=facts.cost_nano_usd_max,
             no_fallback=facts.no_fallback,
         ),

@@ -1,7 +1,8 @@
 """What texts, images and templates can cost at most, whoever counts them; each dialect's bound is made of it. Pure.
 
 Invariant: never less than any provider's count, since a request may be answered in another dialect than its
-own. A tokenizer makes at most one token of a byte.
+own; only an image counts less where the provider's dialect says its own maximum. A tokenizer makes at most one
+token of a byte.
 """
 
 import re
@@ -21,7 +22,7 @@ TOOLS_TEMPLATE_TOKENS: Final = 1_024
 IMAGE_TOKENS_MAX: Final = 48_169
 # Claude since 4.7: 92 x 52 patches of 28 x 28 pixels; it knows no detail (Anthropic's vision guide, 2026-09).
 CLAUDE_IMAGE_TOKENS_MAX: Final = 4_784
-# OpenAI's low detail is 2,833 tokens on gpt-4o-mini.
+# OpenAI's low detail is 2,833 tokens on gpt-4o-mini; but vendors that speak its dialect resell Claude.
 IMAGE_TOKENS_MAX_BY_DETAIL: Final = {"low": CLAUDE_IMAGE_TOKENS_MAX}
 
 # What a letter grows by when its marks are taken off it, at most; the test tries every character of Unicode.

@@ -181,6 +181,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     name: DialectName
     path: str
     features: frozenset[Feature]  # what it can say beyond the common ground
+    image_tokens_max: int | None = None  # of any image; None: the table of the caller's dialect holds
     facts_of: FactsOf
     encode_request: EncodeRequest
     decode_answer: DecodeAnswer

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from app.providers.dialects import anthropic, openai
+from app.providers.dialects.bounds import CLAUDE_IMAGE_TOKENS_MAX
 from app.providers.dialects.shape import CommonForm, Dialect, Interpreter, RequestBody, TokenCount
 from app.providers.dialects.translation import Native, Translation
 from app.providers.vendors import DialectName
@@ -52,6 +53,7 @@ DIALECTS: Final[Mapping[DialectName, Dialect]] = MappingProxyType(
             path="/messages",
             # Not files by id: they belong to a credential, and raw ids would reach across tenants.
             features=frozenset({Feature.DOCUMENTS, Feature.DOCUMENT_URLS, Feature.PROVIDER_BLOCKS}),
+            image_tokens_max=CLAUDE_IMAGE_TOKENS_MAX,
             facts_of=anthropic.facts_of,
             encode_request=anthropic.encode_request,
             decode_answer=anthropic.decode_answer,

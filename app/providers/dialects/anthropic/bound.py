@@ -2,7 +2,7 @@
 
 Called once per request. Invariant: the bound is never less than a provider's count, as far as the provider
 sees only what we forward. Every byte that we forward is counted, whatever field it stands in; images are
-taken out and counted by a table, and what we do not see has no bound.
+taken out and counted apart, by a table, and what we do not see is named.
 """
 
 from collections.abc import Iterable
@@ -83,11 +83,13 @@ def facts_of(body: MessagesBody) -> RequestFacts:
         instruction=instruction_of(words.instruction),
         system=words.system,
         input_tokens_bound=_tokens_max(body, media),
+        image_tokens_bound=media.images * IMAGE_TOKENS_MAX,  # of a provider whose dialect says no maximum
         input_tokens_estimate=_tokens_estimate(body, words, media),
         output_tokens_wanted=body.output_tokens_wanted,
         turns=words.turns,
         has_tools=body.has_tools,
         has_images=media.images > 0,
+        images=media.images,
         wants_json_schema=body.wants_json_schema,
         features=media.features,
         is_streamed=body.is_streamed,
@@ -97,7 +99,7 @@ def facts_of(body: MessagesBody) -> RequestFacts:
 
 
 def input_tokens_bound(body: MessagesBody) -> tuple[int, bool]:
-    """The most input tokens the request can cost, and whether it holds content that has no bound."""
+    """The most input tokens that all but the images can cost, and whether there is content that we do not see."""
     media = _media_of(body)
     return _tokens_max(body, media), media.is_unbounded
 
@@ -105,7 +107,7 @@ def input_tokens_bound(body: MessagesBody) -> tuple[int, bool]:
 def _tokens_max(body: MessagesBody, media: _Media) -> int:
     template_tokens = TEMPLATE_TOKENS + (TOOLS_TEMPLATE_TOKENS if body.has_tools or body.wants_json_schema else 0)
     template_tokens += sum([_typed_tool_tokens(tool.type) for tool in body.tools])
-    return text_tokens_max(body.raw) - media.payload_bytes + media.images * IMAGE_TOKENS_MAX + template_tokens
+    return text_tokens_max(body.raw) - media.payload_bytes + template_tokens
 
 
 def _tokens_estimate(body: MessagesBody, words: _Words, media: _Media) -> int:

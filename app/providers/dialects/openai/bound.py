@@ -2,7 +2,8 @@
 
 Called once per request. Invariant: the bound is never less than a provider's count, as far as the
 provider sees only what we forward. It counts every byte that we forward, whatever field it stands in,
-because a tokenizer makes at most one token of a byte; media are taken out and counted by a table.
+because a tokenizer makes at most one token of a byte; images are taken out and counted apart, by a table, and
+what we do not see is named.
 """
 
 from collections.abc import Sequence
@@ -42,7 +43,7 @@ class _Media(NamedTuple):
 
     payload_bytes: int = 0
     images: int = 0
-    tokens_max: int = 0
+    image_tokens_max: int = 0
     is_unbounded: bool = False
 
 
@@ -57,29 +58,32 @@ def facts_of(body: ChatBody) -> RequestFacts:
         instruction=instruction_of(words.instruction),
         system=words.system,
         input_tokens_bound=_tokens_max(body, media),
+        image_tokens_bound=media.image_tokens_max,
         input_tokens_estimate=_tokens_estimate(body, words, media),
         output_tokens_wanted=body.output_tokens_wanted,
         choices=body.choices,
         turns=words.turns,
         has_tools=body.has_tools,
         has_images=media.images > 0,
+        images=media.images,
         wants_json_schema=body.wants_json_schema,
         features=features_of(body),
         is_streamed=body.is_streamed,
-        is_unbounded=_is_unbounded(body, media),
+        is_unbounded=media.is_unbounded,
+        is_output_unbounded=body.has_prediction,  # what is rejected of it is billed as output
         metadata=dict(body.metadata),
     )
 
 
 def input_tokens_bound(body: ChatBody) -> tuple[int, bool]:
-    """The most input tokens the request can cost, and whether it holds content that has no bound."""
+    """The most input tokens that all but the images can cost, and whether there is content that we do not see."""
     media = _media_of(body)
-    return _tokens_max(body, media), _is_unbounded(body, media)
+    return _tokens_max(body, media), media.is_unbounded
 
 
 def _tokens_max(body: ChatBody, media: _Media) -> int:
     template_tokens = TEMPLATE_TOKENS + (TOOLS_TEMPLATE_TOKENS if body.has_tools or body.wants_json_schema else 0)
-    return text_tokens_max(body.raw) - media.payload_bytes + media.tokens_max + template_tokens
+    return text_tokens_max(body.raw) - media.payload_bytes + template_tokens
 
 
 def _tokens_estimate(body: ChatBody, words: _Words, media: _Media) -> int:
@@ -87,11 +91,6 @@ def _tokens_estimate(body: ChatBody, words: _Words, media: _Media) -> int:
     if body.has_tools or body.wants_json_schema:
         size = max(size, len(body.raw) - media.payload_bytes)
     return size // BYTES_PER_TOKEN_ESTIMATE + media.images * IMAGE_TOKENS_ESTIMATE + 1
-
-
-def _is_unbounded(body: ChatBody, media: _Media) -> bool:
-    # Rejected predictions are billed as output, beyond the output limit.
-    return media.is_unbounded or body.has_prediction
 
 
 def _words_of(body: ChatBody) -> _Words:

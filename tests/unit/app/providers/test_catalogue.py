@@ -7,6 +7,7 @@ import pytest
 
 from app.providers import VENDORS, candidates_for
 from app.providers.capabilities import capabilities_of, is_chat_model
+from app.providers.dialects.bounds import CLAUDE_IMAGE_TOKENS_MAX
 from app.routing import Capability
 from app.sandbox import SANDBOX_MODELS, sandbox_prices
 from billing import Plan, Price, PriceBook
@@ -87,6 +88,14 @@ def test_models_that_do_not_chat_are_no_candidates() -> None:
 def test_an_unknown_models_capabilities_are_unknown_and_not_none() -> None:
     assert build(shared=[credential("groq")])["groq/odd-model"].capabilities is None
     assert build(shared=[credential("openai")])["openai/gpt-4o"].capabilities == frozenset(Capability)
+
+
+def test_the_dialect_says_what_an_image_counts_at_most() -> None:
+    prices = PriceBook([price("openai", "gpt-4o"), price("anthropic", "claude-haiku-4-5")])
+    shared = [credential("openai"), credential("anthropic")]
+    found = {one.name: one for one in candidates_for(own=[], shared=shared, prices=prices, plan=plan())}
+    assert found["openai/gpt-4o"].image_tokens_max is None
+    assert found["anthropic/claude-haiku-4-5"].image_tokens_max == CLAUDE_IMAGE_TOKENS_MAX
 
 
 def test_simulated_models_say_so_and_tell_their_skill() -> None:

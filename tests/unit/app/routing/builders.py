@@ -33,6 +33,7 @@ def make_candidate(
     capabilities: frozenset[Capability] | None = None,
     quality: dict[str, float] | None = None,
     is_priced: bool = True,
+    image_tokens_max: int | None = None,
 ) -> Candidate:
     """A model whose output costs four times its input."""
     provider_name, _, model = name.partition("/")
@@ -55,6 +56,7 @@ def make_candidate(
         rate_ppm=rate_ppm,
         capabilities=capabilities,
         quality=quality or {},
+        image_tokens_max=image_tokens_max,
     )
 
 

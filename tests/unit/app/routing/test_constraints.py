@@ -6,9 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.routing import Capability, Exclusion, NoCandidateLeft, OverBudget, RouteDecision
+from app.routing import Candidate, Capability, Exclusion, NoCandidateLeft, OverBudget, RouteDecision
 from app.routing.constraints import DEFAULT_OUTPUT_TOKENS, DEFAULT_OUTPUT_TOKENS_UNKNOWN, MINIMUM_OUTPUT_TOKENS
-from tests.unit.app.routing.builders import excluded_names, make_candidate, make_signals, route
+from tests.unit.app.routing.builders import (
+    excluded_names,
+    make_candidate,
+    make_policy,
+    make_signals,
+    ranked_names,
+    route,
+)
 
 # 1,000 input tokens of the default facts cost 1,000,000 nano-USD at $1 a million, an output token 4,000.
 INPUT_NANO_USD = 1_000_000
@@ -88,16 +95,70 @@ def test_callers_maximum_cost_is_not_a_budget() -> None:
 @pytest.mark.parametrize("headroom", [0, -5])
 @pytest.mark.parametrize("free", [{"usd_per_million": 0}, {"rate_ppm": 0}])
 def test_free_candidate_always_fits(headroom: int, free: dict[str, int]) -> None:
-    signals = make_signals(is_unbounded=True, output_tokens_wanted=10_000)
+    signals = make_signals(is_unbounded=True, is_output_unbounded=True, images=9, output_tokens_wanted=10_000)
     assert only(route(signals, candidates=[make_candidate(**free)], headroom=headroom)) == (0, None, False)  # type: ignore[arg-type]  # builder's keywords
 
 
-def test_unbounded_content_is_refused_under_any_cap_only() -> None:
-    assert route(make_signals(is_unbounded=True)).ranked
-    for cap in ({"headroom": 10**15}, {"signals": make_signals(is_unbounded=True, cost_nano_usd_max=10**15)}):
+@pytest.mark.parametrize(
+    ("fact", "candidate"),
+    [
+        ("is_unbounded", make_candidate()),
+        ("is_output_unbounded", make_candidate(context_tokens=200_000)),
+    ],
+    ids=["content in an unknown context", "output beyond its limit"],
+)
+def test_what_has_no_bound_is_refused_under_any_cap_only(fact: str, candidate: Candidate) -> None:
+    facts: dict[str, Any] = {fact: True}
+    assert route(make_signals(**facts), candidates=[candidate]).ranked
+    for headroom, cost_max in ((10**15, None), (None, 10**15)):
         with pytest.raises(NoCandidateLeft) as caught:
-            route(**{"signals": make_signals(is_unbounded=True), **cap})  # type: ignore[arg-type]  # mixed keywords
+            route(make_signals(**facts, cost_nano_usd_max=cost_max), candidates=[candidate], headroom=headroom)
         assert fall_of(caught) is Exclusion.UNBOUNDED
+
+
+@pytest.mark.parametrize("headroom", [None, 10**12])
+def test_content_that_we_do_not_see_counts_as_the_full_context(headroom: int | None) -> None:
+    signals = make_signals(is_unbounded=True, output_tokens_wanted=100)
+    known, unknown = make_candidate("x/known", context_tokens=200_000), make_candidate("x/unknown")
+    decision = route(signals, candidates=[known, unknown], headroom=headroom)
+    assert decision.ranked[0].bound_nano_usd == 200 * INPUT_NANO_USD + 100 * OUTPUT_NANO_USD
+    assert excluded_names(decision) == ({} if headroom is None else {"x/unknown": "unbounded"})
+
+
+def test_what_is_seen_counts_even_beyond_the_context() -> None:
+    signals = make_signals(is_unbounded=True, input_tokens_bound=9_000, output_tokens_wanted=100)
+    decision = route(signals, candidates=[make_candidate(context_tokens=8_000)])
+    assert only(decision)[0] == 9 * INPUT_NANO_USD + 100 * OUTPUT_NANO_USD
+
+
+def test_a_full_context_is_held_against_the_headroom() -> None:
+    candidate = make_candidate(context_tokens=200_000)
+    enough = 200 * INPUT_NANO_USD + 100 * OUTPUT_NANO_USD
+    signals = make_signals(is_unbounded=True, output_tokens_wanted=100)
+    assert only(route(signals, candidates=[candidate], headroom=enough))[0] == enough
+    with pytest.raises(OverBudget) as caught:
+        route(signals, candidates=[candidate], headroom=enough - 1)
+    assert caught.value.decision.verdicts[0].bound_nano_usd == enough
+
+
+def test_images_count_by_the_candidates_own_maximum_or_else_by_the_callers_table() -> None:
+    signals = make_signals(images=2, image_tokens_bound=96_000, output_tokens_wanted=100)
+    own, table = make_candidate("x/own", image_tokens_max=5_000), make_candidate("x/table")
+    decision = route(signals, make_policy(["x/own", "x/table"]), candidates=[own, table])
+    bounds = {ranked.candidate.name: ranked.bound_nano_usd for ranked in decision.ranked}
+    assert bounds == {
+        "x/own": (1 + 10) * INPUT_NANO_USD + 100 * OUTPUT_NANO_USD,
+        "x/table": (1 + 96) * INPUT_NANO_USD + 100 * OUTPUT_NANO_USD,
+    }
+    for headroom, left in ((20 * INPUT_NANO_USD, {"x/own"}), (100 * INPUT_NANO_USD, {"x/own", "x/table"})):
+        assert set(ranked_names(route(signals, candidates=[own, table], headroom=headroom))) == left
+
+
+def test_a_candidates_own_images_are_held_against_the_headroom_though_the_callers_are_cheap() -> None:
+    signals = make_signals(images=2, image_tokens_bound=10, output_tokens_wanted=100)
+    own, table = make_candidate("x/own", image_tokens_max=5_000), make_candidate("x/table")
+    decision = route(signals, candidates=[own, table], headroom=2 * INPUT_NANO_USD)
+    assert excluded_names(decision) == {"x/own": "over_budget"}
 
 
 def test_unknown_price_falls_before_anything_is_computed() -> None:

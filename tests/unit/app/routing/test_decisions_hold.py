@@ -1,11 +1,12 @@
 """Properties of decisions over random policies, candidates, plans and caps."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.routing import Candidate, Capability, NoCandidateLeft, RouteDecision
+from app.routing import Candidate, Capability, NoCandidateLeft, RequestFacts, RouteDecision
 from app.routing.glob import compile_glob
 from tests.unit.app.routing.builders import compile_document, make_candidate, make_signals, route
 
@@ -24,6 +25,7 @@ CANDIDATES = st.lists(
         capabilities=st.sampled_from([None, frozenset(), frozenset(Capability)]),
         quality=st.dictionaries(st.sampled_from(["", "open_qa"]), st.floats(0, 1)),
         is_priced=st.booleans(),
+        image_tokens_max=st.sampled_from([None, 0, 4_784, 90_000]),
     ),
     max_size=8,
     unique_by=lambda candidate: (candidate.name, candidate.credential_id),
@@ -52,11 +54,24 @@ SIGNALS = st.builds(
     choices=st.integers(1, 4),
     has_tools=st.booleans(),
     has_images=st.booleans(),
+    images=st.sampled_from([0, 0, 1, 20]),
+    image_tokens_bound=st.sampled_from([0, 4_784, 48_169]),
     is_unbounded=st.booleans(),
+    is_output_unbounded=st.sampled_from([False, False, True]),
     cost_nano_usd_max=st.none() | st.integers(0, 10**10),
     tags=st.lists(st.sampled_from(["vip", "task:planning", "*"]), max_size=2).map(tuple),
 )
 CAPS = st.none() | st.integers(-(10**6), 10**10)
+
+
+def counts(candidate: Candidate, facts: RequestFacts) -> Iterator[int]:
+    """What a provider could count of a request: all that we see, or where there is more, its whole context."""
+    yield facts.input_tokens_bound
+    if facts.images:
+        own = candidate.image_tokens_max
+        yield facts.input_tokens_bound + (facts.image_tokens_bound if own is None else facts.images * own)
+    if facts.is_unbounded and candidate.price is not None:
+        yield candidate.price.context_tokens or 0
 
 
 @given(
@@ -107,6 +122,12 @@ def test_decision_keeps_its_promises(
         assert candidate.capabilities is None or candidate.capabilities or not (facts.has_tools or facts.has_images)
         for cap in (headroom, facts.cost_nano_usd_max):
             assert cap is None or ranked.bound_nano_usd <= max(cap, 0)
-            assert cap is None or not facts.is_unbounded or ranked.bound_nano_usd == 0
+            assert cap is None or not facts.is_output_unbounded or ranked.bound_nano_usd == 0
+            is_seen = not facts.is_unbounded or candidate.price.context_tokens is not None
+            assert cap is None or is_seen or ranked.bound_nano_usd == 0
+        limit = ranked.output_tokens_limit or facts.output_tokens_wanted
+        for input_tokens in counts(candidate, facts):
+            least = candidate.bound_nano_usd(input_tokens=input_tokens, output_tokens=limit * facts.choices)
+            assert ranked.bound_nano_usd >= least
     assert (decision.baseline is None) == (not decision.ranked)
     assert decided(data.draw(st.permutations(candidates))) == decision

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import msgspec
 from hypothesis import given
+from hypothesis import strategies as st
 
-from app.routing import Candidate
+from app.routing import Candidate, RequestFacts
 from app.routing.candidate import Feature
-from app.routing.constraints import Fall, demand_of, examine, lack
+from app.routing.constraints import Fall, Fit, demand_of, examine, lack
 from app.routing.lineup import CAPABLE_REMEMBERED_MAX, line_up
 from app.routing.ranking import rank
 from app.routing.terms import terms_of
@@ -25,9 +27,27 @@ def everything(_name: str) -> bool:
 def test_rows_spared_a_look_would_have_passed_it(
     signals: Any, default: dict[str, Any], candidates: list[Candidate], headroom: int | None
 ) -> None:
+    check_every_row(signals.facts, default, candidates, headroom)
+
+
+@given(signals=SIGNALS, default=CHOICES, candidates=CANDIDATES, data=st.data())
+def test_rows_are_not_spared_a_look_where_the_room_ends_beside_the_bound_of_one(
+    signals: Any, default: dict[str, Any], candidates: list[Candidate], data: st.DataObject
+) -> None:
+    facts = msgspec.structs.replace(signals.facts, cost_nano_usd_max=None)
+    free = demand_of(facts, "open_qa", headroom_nano_usd=None, cost_nano_usd_max=None)
+    fits = [examine(terms_of(one), free) for one in candidates if one.price is not None]
+    bounds = [fit.bound_nano_usd for fit in fits if isinstance(fit, Fit)]
+    headroom = data.draw(st.sampled_from(bounds or [0])) + data.draw(st.integers(-2, 2))
+    check_every_row(facts, default, candidates, headroom)
+
+
+def check_every_row(
+    facts: RequestFacts, default: dict[str, Any], candidates: list[Candidate], headroom: int | None
+) -> None:
     choice = compile_document({"default": default}).default
     lineup = line_up(choice, candidates, plan_allows=everything, plan_id="pro")
-    demand = demand_of(signals.facts, "open_qa", headroom_nano_usd=headroom, cost_nano_usd_max=choice.cost_nano_usd_max)
+    demand = demand_of(facts, "open_qa", headroom_nano_usd=headroom, cost_nano_usd_max=choice.cost_nano_usd_max)
     ranking = rank(lineup, demand)
     assert sorted([*ranking.order, *ranking.falls]) == list(range(len(lineup.candidates)))
     for row, candidate in enumerate(lineup.candidates):
@@ -46,6 +66,7 @@ def test_plain_numbers_give_the_prices_of_the_book(signals: Any, candidates: lis
     ranking = rank(lineup, demand)
     usage = Usage(input_tokens=facts.input_tokens_estimate, output_tokens=demand.output_tokens_typical)
     most = lineup.bound_nano_usd_most(input_tokens=facts.input_tokens_bound, output_tokens=777)
+    assert all((candidate.image_tokens_max or 0) <= lineup.image_tokens_max for candidate in lineup.candidates)
     for row, candidate in enumerate(lineup.candidates):
         assert candidate.price is not None
         exact = billed_nano_usd(candidate.price.cost_nano_usd(usage), candidate.rate_ppm)

@@ -31,6 +31,7 @@ def test_header_is_printable_ascii_and_bounded(name: str, task: str) -> None:
 def test_json_tells_all_but_the_prompt() -> None:
     secret = "my secret plan for Zanzibar, translated"
     facts = make_facts(f"Translate: {secret}", system=secret, metadata={"who": secret}, tags=(secret,))
+    facts = msgspec.structs.replace(facts, images=2, image_tokens_bound=9_568, is_output_unbounded=True)
     decision = route(classify(facts))
     encoded = decision_json(decision)
     assert b"secret" not in encoded
@@ -40,6 +41,8 @@ def test_json_tells_all_but_the_prompt() -> None:
     assert shown["baseline_model"] == "sandbox/steady-base"
     assert shown["candidates"][0]["rank"] == 1
     assert shown["request"]["input_tokens_estimate"] == 250
+    assert (shown["request"]["images"], shown["request"]["image_tokens_bound"]) == (2, 9_568)
+    assert shown["request"]["is_output_unbounded"]
 
 
 def test_refused_decision_can_be_stored() -> None:

@@ -110,21 +110,22 @@ def image(url: str, detail: str | None = None) -> dict[str, object]:
 
 
 def test_an_images_payload_counts_by_the_table_and_not_by_its_bytes() -> None:
-    small, _ = input_tokens_bound(decode_chat(parts(image("data:image/png;base64," + "A" * 100))))
-    large, is_unbounded = input_tokens_bound(decode_chat(parts(image("data:image/png;base64," + "A" * 500_000))))
-    assert small == large >= IMAGE_TOKENS_MAX
-    assert not is_unbounded
+    small = read_facts(decode_chat(parts(image("data:image/png;base64," + "A" * 100))))
+    large = read_facts(decode_chat(parts(image("data:image/png;base64," + "A" * 500_000))))
+    assert small.input_tokens_bound == large.input_tokens_bound < 500
+    assert (large.images, large.image_tokens_bound, large.is_unbounded) == (1, IMAGE_TOKENS_MAX, False)
 
 
 def test_an_image_of_low_detail_counts_less() -> None:
-    high, _ = input_tokens_bound(decode_chat(parts(image("https://x.test/a.png"))))
-    low, _ = input_tokens_bound(decode_chat(parts(image("https://x.test/a.png", "low"))))
-    assert low < high
+    high, low = image("https://x.test/a.png"), image("https://x.test/a.png", "low")
+    facts = read_facts(decode_chat(parts(high, low, low)))
+    assert facts.images == 3
+    assert IMAGE_TOKENS_MAX < facts.image_tokens_bound < 2 * IMAGE_TOKENS_MAX
 
 
-def test_a_detail_that_another_dialect_does_not_know_does_not_lower_the_bound_beneath_it() -> None:
+def test_a_detail_does_not_lower_the_bound_beneath_a_claude_that_is_resold_in_this_dialect() -> None:
     raw = parts(image("data:image/png;base64,AAAA", "low"))
-    assert input_tokens_bound(decode_chat(raw))[0] >= CLAUDE_IMAGE_TOKENS_MAX
+    assert read_facts(decode_chat(raw)).image_tokens_bound >= CLAUDE_IMAGE_TOKENS_MAX
 
 
 def test_an_images_bytes_are_not_taken_for_text_beside_tools() -> None:
@@ -135,7 +136,7 @@ def test_an_images_bytes_are_not_taken_for_text_beside_tools() -> None:
 
 def test_an_image_given_as_a_bare_address_counts() -> None:
     raw = parts({"type": "image_url", "image_url": "https://x.test/a.png"})
-    assert input_tokens_bound(decode_chat(raw))[0] >= IMAGE_TOKENS_MAX
+    assert read_facts(decode_chat(raw)).image_tokens_bound >= IMAGE_TOKENS_MAX
 
 
 def test_text_that_only_looks_like_an_image_counts_as_text() -> None:
@@ -158,9 +159,10 @@ def test_content_that_we_do_not_see_is_unbounded(part: dict[str, object]) -> Non
     assert input_tokens_bound(decode_chat(parts({"type": "text", "text": "read"}, part)))[1]
 
 
-def test_a_prediction_is_unbounded() -> None:
-    raw = json.dumps(request("x", prediction={"type": "content", "content": "y"})).encode()
-    assert input_tokens_bound(decode_chat(raw))[1]
+def test_a_prediction_has_no_bound_of_its_output_and_is_seen() -> None:
+    facts = read_facts(decode_chat(json.dumps(request("x", prediction={"type": "content", "content": "y"})).encode()))
+    assert (facts.is_output_unbounded, facts.is_unbounded) == (True, False)
+    assert not read_facts(decode_chat(json.dumps(request("x", prediction=None)).encode())).is_output_unbounded
 
 
 def test_facts_hold_what_routing_reads() -> None:

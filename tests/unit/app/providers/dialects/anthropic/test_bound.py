@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.providers import DIALECTS, decode_messages, read_facts
 from app.providers.dialects.anthropic import input_tokens_bound
 from app.providers.dialects.bounds import IMAGE_TOKENS_MAX, INSTRUCTION_HEAD_CHARS, INSTRUCTION_TAIL_CHARS
-from app.routing import Feature
+from app.routing import Feature, RequestFacts
 from tests.unit.app.providers.dialects.anthropic.builders import USER, request_bytes, said
 from tests.unit.app.providers.golden import golden
 from tests.unit.app.providers.hostile_texts import HOSTILE
@@ -29,8 +29,12 @@ def bound_of(*blocks: object, **fields: object) -> tuple[int, bool]:
     return input_tokens_bound(decode_messages(request_bytes(messages=said(*blocks), **fields)))
 
 
+def facts_of(*blocks: object, **fields: object) -> RequestFacts:
+    return read_facts(decode_messages(request_bytes(messages=said(*blocks), **fields)))
+
+
 def features_of(*blocks: object, **fields: object) -> frozenset[Feature]:
-    return read_facts(decode_messages(request_bytes(messages=said(*blocks), **fields))).features
+    return facts_of(*blocks, **fields).features
 
 
 def largest_count(*texts: str) -> int:
@@ -54,10 +58,11 @@ def test_no_text_escapes_the_bound_wherever_it_stands(texts: list[str], is_ascii
 
 
 def test_an_images_bytes_do_not_count_but_the_image_does() -> None:
-    small, is_unbounded = bound_of(medium("image", type="base64", media_type="image/png", data="AAAA"))
-    large, _ = bound_of(medium("image", type="base64", media_type="image/png", data=PAYLOAD))
-    assert small == large >= IMAGE_TOKENS_MAX
-    assert not is_unbounded
+    small, large = (
+        facts_of(medium("image", type="base64", media_type="image/png", data=data)) for data in ("AAAA", PAYLOAD)
+    )
+    assert small.input_tokens_bound == large.input_tokens_bound < 500
+    assert (large.images, large.image_tokens_bound, large.is_unbounded) == (1, IMAGE_TOKENS_MAX, False)
 
 
 @pytest.mark.parametrize(
@@ -69,10 +74,10 @@ def test_an_images_bytes_do_not_count_but_the_image_does() -> None:
 )
 def test_an_image_within_a_block_counts(inside) -> None:
     image = medium("image", type="base64", media_type="image/png", data=PAYLOAD)
-    tokens_max, is_unbounded = bound_of(inside(image))
-    assert IMAGE_TOKENS_MAX <= tokens_max < IMAGE_TOKENS_MAX + 1_000
-    assert not is_unbounded
-    assert read_facts(decode_messages(request_bytes(messages=said(inside(image))))).has_images
+    facts = facts_of(image, inside(image))
+    assert facts.input_tokens_bound < 1_000
+    assert (facts.images, facts.image_tokens_bound, facts.is_unbounded) == (2, 2 * IMAGE_TOKENS_MAX, False)
+    assert facts.has_images
 
 
 def test_bytes_that_are_no_mediums_are_never_taken_out() -> None:
