@@ -122,10 +122,13 @@ class Classifier:
         kept = self._kept
         if len(kept) > WORDS_KEPT_MAX:
             kept.clear()
+        total = 0
         for word in words:
-            if word not in kept:
-                kept[word] = self._sum_of(features_of_word(word))
-        return sum([kept[word] for word in words])
+            lanes = kept.get(word)
+            if lanes is None:
+                lanes = kept[word] = self._sum_of(features_of_word(word))
+            total += lanes
+        return total
 
     def _sum_of(self, hashes: Iterable[int]) -> int:
         """Sum up to 256 rows. Bytes are added in lanes of two, and told apart into lanes of four at the end."""

@@ -1,14 +1,15 @@
 """The task and the domain of a request, with who decided and why. Called once per request, before routing.
 
-Order of trust: the caller's tag, the tenant's own keywords, the built-in words and structure, the
-default. Nothing a prompt says is repeated in an answer: reasons quote our words or the tenant's.
+Order of trust: the caller's tag, the tenant's own keywords, the learned classifier, which hears the built-in
+words and structure as well. Nothing a prompt says is repeated in an answer: reasons quote our words or the tenant's.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import msgspec
 
+from app.routing.classifier import Guess, load_classifier
 from app.routing.decision import DecidedBy, Evidence, RequestFacts, Signals
 from app.routing.keywords import Keyword
 from app.routing.reading import Reading, read_prompt
@@ -17,30 +18,31 @@ from app.routing.taxonomy import DOMAIN_OF_TASK, Domain, Task
 
 TAG_CONFIDENCE: Final = 1.0
 KEYWORD_CONFIDENCE: Final = 0.95
-DEFAULT_CONFIDENCE: Final = 0.2
-# How a lead in weight over the next task reads as confidence. Measured on known sources it is 5 to 25 points
-# too low; rules lose about that much on sources they were not written beside.
-CONFIDENCE_LEAST: Final = 0.3
-CONFIDENCE_PER_WEIGHT: Final = 0.1
-CONFIDENCE_MOST: Final = 0.9
-DOMAIN_CONFIDENCE_LEAST: Final = 0.35
-DOMAIN_CONFIDENCE_PER_WORD: Final = 0.15
-DOMAIN_CONFIDENCE_MOST: Final = 0.8
-SURE: Final = 0.5  # from here on a task's own domain goes before the words of another
 TAG_CHARACTERS_SHOWN: Final = 40
 WORDS_SHOWN: Final = 3
 
 _TASKS: Final[frozenset[str]] = frozenset(Task)
 _DOMAINS: Final[frozenset[str]] = frozenset(Domain)
+_CLASSIFIER: Final = load_classifier()
 
 
-def classify(facts: RequestFacts, *, keywords: tuple[Keyword, ...] = ()) -> Signals:
-    """Tell what a request is. `keywords` are the policy's own; they may name tasks of the tenant."""
+def classify(
+    asked: RequestFacts | str, *, metadata: Mapping[str, str] | None = None, keywords: tuple[Keyword, ...] = ()
+) -> Signals:
+    """Tell what a request or a text is. `keywords` are the policy's own; they may name tasks of the tenant.
+
+    `.task` and `.domain` always have the likeliest of the named values, with a confidence that is calibrated on
+    sources the classifier was not trained on: below a half, a caller does well to treat it as unknown.
+    """
+    facts = asked if isinstance(asked, RequestFacts) else _facts_of(asked, metadata or {})
     reading = read_prompt(facts.instruction)
     heard = hear(reading)
+    guess = _CLASSIFIER.guess(reading, heard)
     tasks = {*Task, *(keyword.task for keyword in keywords)} if keywords else _TASKS
-    task = _tagged(facts, "task", tasks) or _told_unknown(facts, _keyworded(reading, keywords) or _voted(heard.votes))
-    domain = _tagged(facts, "domain", _DOMAINS) or _domain_of(heard, task)
+    task = _tagged(facts, "task", tasks) or _told_unknown(
+        facts, _keyworded(reading, keywords) or _guessed(guess, heard)
+    )
+    domain = _tagged(facts, "domain", _DOMAINS) or _domain_of(guess, heard, task)
     return Signals(task=task, domain=domain, facts=facts)
 
 
@@ -73,44 +75,32 @@ def _keyworded(reading: Reading, keywords: tuple[Keyword, ...]) -> Evidence | No
     return None
 
 
-def _voted(votes: list[Vote]) -> Evidence:
-    if not votes:
-        return _evidence(Task.OPEN_QA, DEFAULT_CONFIDENCE, "default", "no built-in word or structure tells the task")
-    scores: dict[Task, float] = {}
-    for vote in votes:
-        scores[vote.task] = scores.get(vote.task, 0.0) + vote.weight
-    first = max(scores, key=scores.__getitem__)
-    margin = scores.pop(first) - max(scores.values(), default=0.0)
-    grounds = sorted([vote for vote in votes if vote.task is first], key=_by_weight)[:WORDS_SHOWN]
-    because = ", ".join([f"the word '{vote.because}'" if vote.is_word else vote.because for vote in grounds])
-    return _evidence(first, _confidence(margin), "keyword" if grounds[0].is_word else "structure", because)
+def _guessed(guess: Guess, heard: Heard) -> Evidence:
+    """Take the classifier's word; what the rules heard for the same task is its ground."""
+    grounds = sorted([vote for vote in heard.votes if vote.task == guess.task], key=_by_weight)[:WORDS_SHOWN]
+    said = [f"the word '{vote.because}'" if vote.is_word else vote.because for vote in grounds]
+    return _evidence(guess.task, guess.task_confidence, "classifier", ", ".join(["the classifier", *said]))
 
 
 def _by_weight(vote: Vote) -> float:
     return -vote.weight
 
 
-def _domain_of(heard: Heard, task: Evidence) -> Evidence:
-    found = heard.domains
+def _domain_of(guess: Guess, heard: Heard, task: Evidence) -> Evidence:
+    """Take the classifier's word, but for a task that was told: that has its own domain."""
     of_task = DOMAIN_OF_TASK.get(task.value)
-    if not found or (of_task is not None and task.confidence >= SURE):
-        if of_task is None:
-            return _evidence(Domain.GENERAL, DEFAULT_CONFIDENCE, "default", "no built-in word tells the domain")
+    if of_task is not None and task.decided_by != "classifier":
         return _evidence(of_task, task.confidence, "structure", f"the domain of {task.value}")
-    domain = max(found, key=lambda domain: len(found[domain]))
-    words = found[domain]
-    because = ", ".join(f"the word '{word}'" for word in words[:WORDS_SHOWN])
-    return _evidence(
-        domain,
-        min(DOMAIN_CONFIDENCE_MOST, DOMAIN_CONFIDENCE_LEAST + DOMAIN_CONFIDENCE_PER_WORD * len(words)),
-        "keyword",
-        because,
+    said = [f"the word '{word}'" for word in heard.domains.get(Domain(guess.domain), ())[:WORDS_SHOWN]]
+    return _evidence(guess.domain, guess.domain_confidence, "classifier", ", ".join(["the classifier", *said]))
+
+
+def _facts_of(text: str, metadata: Mapping[str, str]) -> RequestFacts:
+    """Make the facts of a text that no request carries: nothing is routed by its sizes."""
+    return RequestFacts(
+        request_model="", instruction=text, input_tokens_bound=0, input_tokens_estimate=0, metadata=dict(metadata)
     )
 
 
-def _confidence(margin: float) -> float:
-    return round(min(CONFIDENCE_MOST, CONFIDENCE_LEAST + CONFIDENCE_PER_WEIGHT * margin), 2)
-
-
 def _evidence(value: str, confidence: float, decided_by: DecidedBy, because: str) -> Evidence:
-    return Evidence(value=str(value), confidence=confidence, decided_by=decided_by, because=because)
+    return Evidence(value=str(value), confidence=round(confidence, 3), decided_by=decided_by, because=because)

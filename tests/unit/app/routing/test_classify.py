@@ -89,11 +89,23 @@ def test_domain_comes_from_the_tag_the_task_or_words() -> None:
     assert signals_of("What symptoms does a patient with diabetes show?").domain.value == "medical"
 
 
-def test_nothing_told_is_open_question_with_low_confidence() -> None:
-    signals = classify(make_facts("zxcv"))
-    assert (signals.task.value, signals.task.decided_by) == ("open_qa", "default")
-    assert (signals.domain.value, signals.domain.decided_by) == ("general", "default")
-    assert signals.task.confidence < 0.5
+def test_nothing_told_still_names_a_task_with_low_confidence() -> None:
+    task = classify(make_facts("zxcv")).task
+    assert task.value in set(Task)
+    assert (task.decided_by, task.confidence < 0.5) == ("classifier", True)
+
+
+def test_a_text_alone_is_told_like_a_request() -> None:
+    text = "Translate to French: where is the station?"
+    assert classify(text).task == classify(make_facts(text)).task
+    tagged = classify(text, metadata={"task": "rewriting", "domain": "travel"})
+    assert (tagged.task.value, tagged.task.decided_by) == ("rewriting", "tag")
+    assert (tagged.domain.value, tagged.domain.decided_by) == ("travel", "tag")
+
+
+def test_classifier_names_the_words_that_speak_for_its_guess() -> None:
+    because = classify("Translate to French: where is the station?").task.because
+    assert because == "the classifier, the word 'translat*', the word 'to french'"
 
 
 def test_ends_of_a_long_prompt_decide() -> None:
