@@ -102,10 +102,18 @@ class AttemptRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def record_row(record: RequestRecord, posting_ids: PostingIds) -> RecordRow:
     """A record with the sums over its attempts. Its cost is unknown when the cost of any attempt is."""
-    attempts = record.attempts
     usage = usage_of(record)
-    costs = [attempt.provider_cost_nano_usd for attempt in attempts]
-    moving = [attempt for attempt in attempts if moves_money(attempt)]
+    cost: int | None = 0
+    billed = absorbed = 0
+    is_simulated, posting_id = False, None
+    for attempt in record.attempts:
+        its_cost = attempt.provider_cost_nano_usd
+        cost = None if cost is None or its_cost is None else cost + its_cost
+        billed += attempt.billed_nano_usd
+        absorbed += attempt.absorbed_nano_usd
+        is_simulated = is_simulated or attempt.is_simulated
+        if moves_money(attempt):
+            posting_id = posting_ids[record.tenant_id, currency_of(attempt)]
     return RecordRow(
         tenant_id=record.tenant_id,
         request_id=record.request_id,
@@ -134,22 +142,22 @@ def record_row(record: RequestRecord, posting_ids: PostingIds) -> RecordRow:
         error_type=record.error_type,
         error_message=record.error_message,
         finish_reason=record.finish_reason,
-        attempt_count=len(attempts),
+        attempt_count=len(record.attempts),
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
         cache_read_input_tokens=usage.cache_read_input_tokens,
         cache_creation_input_tokens=usage.cache_creation_input_tokens,
         reasoning_output_tokens=usage.reasoning_output_tokens,
         is_usage_estimated=usage.is_estimated,
-        is_simulated=any(attempt.is_simulated for attempt in attempts),
-        provider_cost_nano_usd=None if None in costs else sum(cost for cost in costs if cost is not None),
-        billed_nano_usd=sum(attempt.billed_nano_usd for attempt in attempts),
-        absorbed_nano_usd=sum(attempt.absorbed_nano_usd for attempt in attempts),
+        is_simulated=is_simulated,
+        provider_cost_nano_usd=cost,
+        billed_nano_usd=billed,
+        absorbed_nano_usd=absorbed,
         baseline_nano_usd=record.baseline_nano_usd,
         baseline_model=record.baseline_model,
         first_token_ms=record.first_token_ms,
         overhead_ms=record.overhead_ms,
-        posting_id=posting_ids[record.tenant_id, currency_of(moving[-1])] if moving else None,
+        posting_id=posting_id,
     )
 
 
