@@ -42,8 +42,9 @@ bench: $(VENV)/.dev ## what a request costs, and others' beside it (BENCH="--jso
 train: $(VENV)/.train ## learn the classifier's weights anew from the corpus (and ../shared/data, where it is)
 	@$(ONE_THREAD) $(BIN)/python -m training.train
 
-eval-routing: $(VENV)/.train ## how well tasks are told on sources that were left out
+eval-routing: $(VENV)/.train ## how well tasks are told on sources that were left out, and what a router is worth
 	@$(ONE_THREAD) $(BIN)/python -m training.evaluate
+	@$(BIN)/python -m training.evaluate_router
 
 format: $(VENV)/.dev ## write the house's layout
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

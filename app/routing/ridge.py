@@ -14,7 +14,7 @@ import msgspec
 
 from app.routing.vocabulary import PromptRow
 
-STEPS_MAX: Final = 8  # 20 changed no table: few steps are a shrinkage of their own
+STEPS_MAX: Final = 12  # 8 cost MMLU 0.01 of its APGR, and 20 gained nothing
 NEGLIGIBLE: Final = 1e-9  # of a target's length
 
 
