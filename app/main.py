@@ -109,6 +109,7 @@ def create_supervised_app() -> Litestar:
                 request_deadline_s=settings.request_deadline_s,
                 connect_timeout_s=settings.connect_timeout_s,
                 first_byte_timeout_s=settings.first_byte_timeout_s,
+                answer_timeout_s=settings.answer_timeout_s,
                 idle_timeout_s=settings.idle_timeout_s,
             ),
         ),

@@ -55,6 +55,7 @@ class Settings:
     attempts_max: int
     connect_timeout_s: float
     first_byte_timeout_s: float
+    answer_timeout_s: float
     idle_timeout_s: float
 
     @property
@@ -240,7 +241,14 @@ ROWS: Final = (
         "first_byte_timeout_s",
         _seconds(3_600),
         60.0,
-        "Longest wait for the first byte.",
+        "Longest wait for the first byte of a stream.",
+    ),
+    Row(
+        "SIGNALBOX_ANSWER_TIMEOUT_S",
+        "answer_timeout_s",
+        _seconds(3_600),
+        300.0,
+        "Longest wait for a whole answer, whose first byte comes when all of it is written.",
     ),
     Row("SIGNALBOX_IDLE_TIMEOUT_S", "idle_timeout_s", _seconds(3_600), 60.0, "Longest silence inside an answer."),
 )

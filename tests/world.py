@@ -34,7 +34,12 @@ from tenants import (
 from tests.conftest import MIGRATED, copied_database
 
 FAST = AttemptLimits(
-    attempts_max=3, request_deadline_s=10, connect_timeout_s=1, first_byte_timeout_s=1, idle_timeout_s=1
+    attempts_max=3,
+    request_deadline_s=10,
+    connect_timeout_s=1,
+    first_byte_timeout_s=1,
+    answer_timeout_s=1,
+    idle_timeout_s=1,
 )
 
 

@@ -57,18 +57,19 @@ class AttemptLimits:
     attempts_max: int = 3
     request_deadline_s: float = 600.0
     connect_timeout_s: float = 5.0
-    first_byte_timeout_s: float = 60.0
+    first_byte_timeout_s: float = 60.0  # of a stream
+    answer_timeout_s: float = 300.0  # of a whole answer, whose first byte comes when all of it is written
     idle_timeout_s: float = 60.0
 
     def left_s(self, received_at: float) -> float:
         """What the request's deadline leaves."""
         return max(0.0, received_at + self.request_deadline_s - monotonic())
 
-    def timeouts(self, received_at: float) -> Timeouts:
+    def timeouts(self, received_at: float, *, is_streamed: bool) -> Timeouts:
         """The waits of a call that is sent now, within what the request's deadline leaves."""
         return Timeouts(
             connect_s=self.connect_timeout_s,
-            first_byte_s=self.first_byte_timeout_s,
+            first_byte_s=self.first_byte_timeout_s if is_streamed else self.answer_timeout_s,
             idle_s=self.idle_timeout_s,
             total_s=self.left_s(received_at),
         )
@@ -261,7 +262,7 @@ class Attempts:
             headers={**headers, **dict(encoded.headers)} if encoded.headers else headers,
             body=encoded.body,
             credential_owner=candidate.credential_owner,
-            timeouts=self._limits.timeouts(exchange.call.received_at),
+            timeouts=self._limits.timeouts(exchange.call.received_at, is_streamed=request.facts.is_streamed),
         )
 
     async def _exchange(

@@ -20,7 +20,7 @@ from tests.contract.matrix import PROPERTY, show_matrix
 from tests.world import FAST, Prepared, allow_any_address, make_tenant, serve
 
 # A stalled stream must outlive the caller who closes it.
-LIMITS: Final = replace(FAST, first_byte_timeout_s=2, idle_timeout_s=2)
+LIMITS: Final = replace(FAST, first_byte_timeout_s=2, answer_timeout_s=2, idle_timeout_s=2)
 
 
 @dataclass(frozen=True, slots=True)
