@@ -63,6 +63,7 @@ class Gateway:
         self.snapshot.subscribe(self.billing.drop)
         self.views = TenantViews(self.snapshot, self.billing)
         self.meter = CommitMeter(database, self.process_id)
+        self.snapshot.subscribe(self.meter.drop)
         self.settlement = Settlement(self.meter)
         self.upstream_allow = upstream_allow or AllowList()
         self.transport = Transport(self.upstream_allow)

@@ -137,13 +137,15 @@ class Pipeline:
 
     async def _name_the_budget(self, exchange: Exchange, decision: RouteDecision) -> None:
         """Ask the meter for the cheapest candidate's bound, so that the error names scope, limit, used and reset."""
-        bounds = [
-            verdict.bound_nano_usd
+        short = [
+            verdict
             for verdict in decision.verdicts
             if verdict.excluded is Exclusion.OVER_BUDGET and verdict.bound_nano_usd
         ]
-        if not bounds:
+        if not short:
             return
+        cheapest = min(short, key=lambda verdict: verdict.bound_nano_usd or 0)
+        provider_name, _, model = cheapest.name.partition("/")
         principal, attempt_id = exchange.principal, uuid7()
         await self._meter.reserve(
             Reservation(
@@ -152,7 +154,10 @@ class Pipeline:
                 api_key_id=principal.api_key_id,
                 request_id=exchange.call.request_id,
                 attempt_id=attempt_id,
-                amount_nano_usd=min(bounds),
+                amount_nano_usd=cheapest.bound_nano_usd or 0,
+                provider_name=provider_name,
+                model=model,
+                is_simulated=cheapest.is_simulated,
             )
         )
         await self._meter.release(principal.tenant_id, attempt_id)
