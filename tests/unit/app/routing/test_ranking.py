@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +12,7 @@ from app.routing.lineup import CAPABLE_REMEMBERED_MAX, line_up
 from app.routing.ranking import rank
 from app.routing.terms import terms_of
 from billing import Usage, billed_nano_usd
-from tests.unit.app.routing.builders import compile_document, make_candidate, make_policy
+from tests.unit.app.routing.builders import compile_document, make_candidate, make_facts, make_policy
 from tests.unit.app.routing.test_decisions_hold import CANDIDATES, CAPS, CHOICES, SIGNALS
 
 ROUNDING_NANO_USD = 2  # an estimate is rounded once, the amounts that are billed at each step
@@ -30,16 +29,34 @@ def test_rows_spared_a_look_would_have_passed_it(
     check_every_row(signals.facts, default, candidates, headroom)
 
 
-@given(signals=SIGNALS, default=CHOICES, candidates=CANDIDATES, data=st.data())
-def test_rows_are_not_spared_a_look_where_the_room_ends_beside_the_bound_of_one(
-    signals: Any, default: dict[str, Any], candidates: list[Candidate], data: st.DataObject
+@given(
+    facts=st.builds(
+        make_facts,
+        output_tokens_wanted=st.just(100),
+        images=st.integers(0, 3),
+        image_tokens_bound=st.sampled_from([0, 48_169]),
+        is_unbounded=st.booleans(),
+        is_output_unbounded=st.sampled_from([False, False, True]),
+    ),
+    candidates=st.lists(
+        st.builds(
+            make_candidate,
+            context_tokens=st.sampled_from([None, 200_000]),
+            image_tokens_max=st.sampled_from([None, 4_784, 90_000]),
+        ),
+        min_size=1,
+        max_size=2,
+    ),
+    left_nano_usd=st.sampled_from([-1_000, -1, 0, 10**9]),
+)
+def test_rows_are_not_spared_a_look_where_the_room_ends_beside_the_dearest_bound(
+    facts: RequestFacts, candidates: list[Candidate], left_nano_usd: int
 ) -> None:
-    facts = msgspec.structs.replace(signals.facts, cost_nano_usd_max=None)
     free = demand_of(facts, "open_qa", headroom_nano_usd=None, cost_nano_usd_max=None)
-    fits = [examine(terms_of(one), free) for one in candidates if one.price is not None]
-    bounds = [fit.bound_nano_usd for fit in fits if isinstance(fit, Fit)]
-    headroom = data.draw(st.sampled_from(bounds or [0])) + data.draw(st.integers(-2, 2))
-    check_every_row(facts, default, candidates, headroom)
+    fits = [examine(terms_of(one), free) for one in candidates]
+    dearest = max(fit.bound_nano_usd for fit in fits if isinstance(fit, Fit))
+    default = {"candidates": ["*"], "strategy": "cheapest"}
+    check_every_row(facts, default, candidates, dearest + left_nano_usd)
 
 
 def check_every_row(
