@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from training.artifact import quantised, write
 from training.calibrate import calibrate
 from training.examples import Example, read_examples, say, weights_of
+from training.languages import learn_languages, write_languages
 from training.leave_out import predict_unseen
 from training.linear import Labels, labels_of, sparse_of, train
 
@@ -21,6 +22,8 @@ def main() -> None:
     weights = train(prompts, labels, range(len(examples)))
     written = quantised(weights, sharpness=calibration.sharpness, confidence=calibration.confidence)
     size = write(written)
+    languages = learn_languages(examples)
+    say(f"{len(languages.languages)} languages; {write_languages(languages):,} bytes")
     say(f"{len(examples):,} prompts learnt; version {written.version}, {size:,} bytes; {calibration}")
 
 
