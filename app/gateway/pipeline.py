@@ -19,7 +19,7 @@ from app.gateway.exchange import Exchange
 from app.gateway.reply import count_reply, decision_headers, stream_reply, whole_reply
 from app.gateway.settlement import Settlement
 from app.gateway.tenant_view import TenantView, TenantViews
-from app.routing import Exclusion, NoCandidateLeft, OverBudget, RouteDecision, classify, decide
+from app.routing import Exclusion, NoCandidateLeft, OverBudget, RouteDecision, classify, decide, names_model
 from billing import Admission, AdmissionRequest, Meter, Outcome, RateLimited, Reservation
 from tenants import Principal, Scope, ScopeMissing, Snapshot
 
@@ -128,7 +128,11 @@ class Pipeline:
         assert admission is not None
         table = view.table(request.facts.policy_name)
         exchange.decision = decide(
-            classify(request.facts, keywords=table.policy.keywords),
+            classify(
+                request.facts,
+                keywords=table.policy.keywords,
+                decides_route=not names_model(request.facts.request_model),
+            ),
             table,
             headroom_nano_usd=admission.headroom_nano_usd,
             unspent_nano_usd=admission.unspent_nano_usd,

@@ -25,7 +25,7 @@ from app.routing.lazily import Lazily
 from app.routing.policy import Policy, check_policy, compile_policy, load_default_policy
 from app.routing.record import decision_record, explain_record
 from app.routing.router import Router, fit_router
-from app.routing.table import AUTO, NAMED_MODEL_RULE, RouteTable
+from app.routing.table import AUTO, NAMED_MODEL_RULE, RouteTable, names_model
 from app.routing.taxonomy import Domain, Task
 from app.routing.words import decision_json, route_header
 
@@ -64,5 +64,6 @@ __all__ = [
     "explain_record",
     "fit_router",
     "load_default_policy",
+    "names_model",
     "route_header",
 ]

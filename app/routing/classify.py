@@ -13,6 +13,7 @@ from app.routing.classifier import Guess, load_classifier
 from app.routing.decision import DecidedBy, Evidence, RequestFacts, Signals
 from app.routing.keywords import Keyword
 from app.routing.reading import Reading, read_prompt
+from app.routing.rules import domain_by_rules, task_by_rules
 from app.routing.scoring import Heard, Vote, hear
 from app.routing.taxonomy import DOMAIN_OF_TASK, Domain, Task
 
@@ -27,9 +28,15 @@ _CLASSIFIER: Final = load_classifier()
 
 
 def classify(
-    asked: RequestFacts | str, *, metadata: Mapping[str, str] | None = None, keywords: tuple[Keyword, ...] = ()
+    asked: RequestFacts | str,
+    *,
+    metadata: Mapping[str, str] | None = None,
+    keywords: tuple[Keyword, ...] = (),
+    decides_route: bool = True,
 ) -> Signals:
     """Tell what a request or a text is. `keywords` are the policy's own; they may name tasks of the tenant.
+
+    Where it does not decide the route, because the caller names the model, the rules alone are asked.
 
     `.task` and `.domain` always have the likeliest of the named values, with a confidence that is calibrated on
     sources the classifier was not trained on: below a half, a caller does well to treat it as unknown.
@@ -37,12 +44,14 @@ def classify(
     facts = asked if isinstance(asked, RequestFacts) else _facts_of(asked, metadata or {})
     reading = read_prompt(facts.instruction)
     heard = hear(reading)
-    guess = _CLASSIFIER.guess(reading, heard)
+    guess = _CLASSIFIER.guess(reading, heard) if decides_route else None
     tasks = {*Task, *(keyword.task for keyword in keywords)} if keywords else _TASKS
     task = _tagged(facts, "task", tasks) or _told_unknown(
-        facts, _keyworded(reading, keywords) or _guessed(guess, heard)
+        facts, _keyworded(reading, keywords) or (_guessed(guess, heard) if guess else task_by_rules(heard))
     )
-    domain = _tagged(facts, "domain", _DOMAINS) or _domain_of(guess, heard, task)
+    domain = _tagged(facts, "domain", _DOMAINS) or (
+        _domain_of(guess, heard, task) if guess else domain_by_rules(heard, task)
+    )
     return Signals(task=task, domain=domain, facts=facts)
 
 

@@ -48,7 +48,7 @@ class RouteTable:
     def choose(self, signals: Signals) -> Chosen:
         """Find what decides a request. Raises ModelNotFound and ModelNotAllowed."""
         model = signals.facts.request_model
-        if model != AUTO and not model.startswith(AUTO_PREFIX):
+        if names_model(model):
             return self._of_models.get(model) or self._name(model)
         situation = Situation(signals, self.plan_id)
         rules = self.policy.rules
@@ -101,3 +101,8 @@ def _choice_of_one(name: str) -> CompiledChoice:
         cost_nano_usd_max=None,
         may_change_owner=False,
     )
+
+
+def names_model(asked: str) -> bool:
+    """Tell whether a caller asks for one model, and not for a policy's choice."""
+    return asked != AUTO and not asked.startswith(AUTO_PREFIX)

@@ -134,3 +134,11 @@ def test_text_that_has_no_utf8_is_read() -> None:
 
 def test_every_task_has_a_typical_answer() -> None:
     assert set(TYPICAL_OUTPUT_TOKENS) == set(Task)
+
+
+def test_where_the_model_is_named_the_rules_alone_tell_the_task() -> None:
+    signals = classify("Translate this into French: good morning", decides_route=False)
+    assert signals.task.value == "translation"
+    assert signals.task.decided_by in ("keyword", "structure")
+    nothing = classify("Hmm.", decides_route=False)
+    assert (nothing.task.value, nothing.task.decided_by, nothing.domain.value) == ("open_qa", "default", "general")
