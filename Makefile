@@ -40,11 +40,11 @@ bench: $(VENV)/.dev ## what a request costs, and others' beside it (BENCH="--jso
 	@$(BIN)/python -m tests.load.bench $(BENCH)
 
 train: $(VENV)/.train ## learn the classifier's weights anew from the corpus (and ../shared/data, where it is)
-	@$(ONE_THREAD) $(BIN)/python -m training.train
+	@$(ONE_THREAD) $(BIN)/python -m app.training.train
 
 eval-routing: $(VENV)/.train ## how well tasks are told on sources that were left out, and what a router is worth
-	@$(ONE_THREAD) $(BIN)/python -m training.evaluate
-	@$(BIN)/python -m training.evaluate_router
+	@$(ONE_THREAD) $(BIN)/python -m app.training.evaluate
+	@$(BIN)/python -m app.training.evaluate_router
 
 format: $(VENV)/.dev ## write the house's layout
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

@@ -4,8 +4,7 @@ Called by `classifier` for every request and by the training. Invariant: trainin
 since both come through `features_of`; work is bounded by what `reading` keeps of a prompt.
 """
 
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
 from typing import Final
 from zlib import crc32
 
@@ -15,6 +14,7 @@ from app.routing.reading import Reading
 from app.routing.scoring import Heard
 from app.routing.structure import SPACELESS, flags_of, kind_of
 
+OPENING_WORDS: Final = 3
 END_WORDS: Final = 12  # instructions stand within so many words of the start or the end
 WORDS_MAX: Final = 160
 WORD_CHARACTERS_MAX: Final = 20  # of a longer word only so much is read
@@ -44,12 +44,10 @@ def features_of(reading: Reading, heard: Heard) -> Prompt:
     words = _tokens(reading.words)
     ask = words if reading.ask is reading.words else _tokens(reading.ask)
     head, tail = ask[:END_WORDS], ask[-END_WORDS:]
-    kind = kind_of(reading)
-    openings = [" ".join(head[:count]) for count in (1, 2, 3)]
     phrases = (
-        (_HEAD, _hashed(_HEAD, [*head, *_pairs(head)])),
-        (_TAIL, _hashed(_TAIL, [*tail, *_pairs(tail)])),
-        (_OPENING, _hashed(_OPENING, [*openings, f"{kind} {openings[0]}"])),
+        (_HEAD, _hashed(_HEAD, head)),
+        (_TAIL, _hashed(_TAIL, tail)),
+        (_OPENING, _hashed_opening(head[:OPENING_WORDS], kind_of(reading))),
     )
     return Prompt(
         words=tuple(dict.fromkeys(words)),
@@ -60,10 +58,9 @@ def features_of(reading: Reading, heard: Heard) -> Prompt:
 
 def features_of_word(word: str) -> list[int]:
     """Hash a word and the runs of characters in it."""
-    encoded = word.encode(errors="replace")
-    edged = f"<{encoded.decode()[:WORD_CHARACTERS_MAX]}>"
+    edged = f"<{word[:WORD_CHARACTERS_MAX]}>"
     grams = [edged[start : start + GRAM_CHARACTERS] for start in range(len(edged) - GRAM_CHARACTERS + 1)]
-    return [crc32(encoded, WHOLE), *[crc32(gram.encode(), _GRAMS) for gram in grams]]
+    return [crc32(word.encode(), WHOLE), *[crc32(gram.encode(), _GRAMS) for gram in grams]]
 
 
 def _tokens(spaced: str) -> list[str]:
@@ -80,9 +77,18 @@ def _tokens(spaced: str) -> list[str]:
     return tokens if len(tokens) <= WORDS_MAX else tokens[: WORDS_MAX // 2] + tokens[-WORDS_MAX // 2 :]
 
 
-def _pairs(words: Sequence[str]) -> list[str]:
-    return [f"{first} {second}" for first, second in pairwise(words)]
+def _hashed(place: int, words: Sequence[str]) -> list[int]:
+    """Hash words, and pairs of neighbours as they stand with a space between."""
+    encoded = [word.encode() for word in words]
+    hashes = [crc32(word, place) for word in encoded]
+    pairs = [crc32(b" " + second, first) for first, second in zip(hashes, encoded[1:], strict=False)]
+    return list(dict.fromkeys(hashes + pairs))
 
 
-def _hashed(place: int, tokens: Iterable[str]) -> tuple[int, ...]:
-    return tuple([crc32(token.encode(errors="replace"), place) for token in dict.fromkeys(tokens)])
+def _hashed_opening(words: Sequence[str], kind: str) -> list[int]:
+    """Hash the first word, the first two and so on, and the first word with how the prompt is laid out."""
+    first, *others = words or [""]
+    hashes = [crc32(first.encode(), _OPENING)]
+    for word in others:
+        hashes.append(crc32(b" " + word.encode(), hashes[-1]))
+    return [*hashes, crc32(f"{kind} {first}".encode(), _OPENING)]

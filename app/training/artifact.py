@@ -12,7 +12,7 @@ import numpy as np
 
 from app.routing.classifier import ARTIFACT, LANES, PARTS, ZERO, Weights
 from app.routing.structure import STRUCTURE
-from training.linear import COLUMNS, DOMAINS, ROWS, TASKS, Floats, flag_shares
+from app.training.linear import COLUMNS, DOMAINS, ROWS, TASKS, Floats, flag_shares
 
 CLIPPED: Final = 2e-5  # the share of weights that are cut so that the others keep more steps
 BYTE_MOST: Final = 127

@@ -11,8 +11,8 @@ import numpy as np
 from app.routing.classifier import measures_of
 from app.routing.reading import read_prompt
 from app.routing.scoring import hear
-from training.examples import Example
-from training.linear import TASKS, Floats, Integers, Labels, shares
+from app.training.examples import Example
+from app.training.linear import TASKS, Floats, Integers, Labels, shares
 
 SHARPNESSES: Final = tuple(round(0.3 + 0.05 * place, 2) for place in range(60))
 ROUNDS: Final = 30  # of Newton's method: more change nothing

@@ -12,11 +12,11 @@ import numpy as np
 from app.routing import Task
 from app.routing.reading import read_prompt
 from app.routing.scoring import hear
-from training.calibrate import calibrate, confidence_of, measures_for
-from training.examples import Example, read_examples, say
-from training.leave_out import folds_of, predict_unseen
-from training.linear import TASKS, Floats, Integers, Labels, sparse_of
-from training.train import labels_for
+from app.training.calibrate import calibrate, confidence_of, measures_for
+from app.training.examples import Example, read_examples, say
+from app.training.leave_out import folds_of, predict_unseen
+from app.training.linear import TASKS, Floats, Integers, Labels, sparse_of
+from app.training.train import labels_for
 
 COVERAGES: Final = (0.25, 0.5, 0.75, 1.0)
 BINS: Final = 10

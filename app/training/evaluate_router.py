@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 
 from app.routing import fit_router
 from app.routing.evaluation import Interval, bootstrap, calibration_error, recovered_gap, wilson
-from training.examples import say
-from training.outcomes import DEVELOPMENT, FOLDER, SETS, Outcome, read_outcomes
+from app.training.examples import say
+from app.training.outcomes import DEVELOPMENT, FOLDER, SETS, Outcome, read_outcomes
 
 FOLDS: Final = 5
 CATEGORY_PRIOR: Final = 20  # prompts for which the mean of all counts in a category's
@@ -134,7 +134,7 @@ def say_pair(judged: Sequence[Judged], weak: str, strong: str) -> None:
             gap = recovered_gap(*([values[place] for place in places] for values in (leads, low, high)))
             return gap.mean if gap else None
 
-        interval = bootstrap(mean_gap, len(judged), random.Random(SEED).randrange)  # noqa: S311
+        interval = bootstrap(mean_gap, len(judged), random.Random(SEED).randrange)  # noqa: S311 - repeatable, not secret
         gap = recovered_gap(leads, low, high)
         if gap and interval:
             shares = "".join(f"{gap.strong_share(recovered):8.2f}" for recovered in RECOVERED)
@@ -156,7 +156,7 @@ def say_pool(judged: Sequence[Judged]) -> None:
         def mean_ahead(places: Sequence[int], ahead: Sequence[float] = ahead) -> float:
             return sum(ahead[place] for place in places) / len(places)
 
-        difference = bootstrap(mean_ahead, len(judged), random.Random(SEED).randrange)  # noqa: S311
+        difference = bootstrap(mean_ahead, len(judged), random.Random(SEED).randrange)  # noqa: S311 - repeatable, not secret
         assert difference is not None
         share = wilson(sum(scores), len(scores))
         beside = f"{difference.value:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[2]
 CORPUS: Final = ROOT / "app/routing/corpus"
 DEVELOPMENT: Final = ROOT.parent / "shared/data/task_prompts_dev.jsonl.gz"
 

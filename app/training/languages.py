@@ -15,7 +15,7 @@ import msgspec
 
 from app.routing.language import ARTIFACT, Identifier, Profiles, runs_of
 from app.routing.reading import read_prompt
-from training.examples import Example
+from app.training.examples import Example
 
 SEEDS: Final = Path(__file__).with_name("seeds.json")
 OF_SCRIPT: Final = frozenset({"zh", "ja", "ko", "th"})  # told without a profile
@@ -84,7 +84,7 @@ def _counts(examples: Sequence[Example]) -> dict[str, Counter[str]]:
                 counted.update(runs_of(word))
     for language, text in msgspec.json.decode(SEEDS.read_bytes(), type=dict[str, str]).items():
         counted = counts.setdefault(language, Counter())
-        for word in read_prompt(text[:600]).distinct | read_prompt(text[600:]).distinct:
+        for word in {*read_prompt(text[:600]).distinct, *read_prompt(text[600:]).distinct}:
             counted.update(runs_of(word) * SEED_TIMES)
     return {language: counted for language, counted in counts.items() if counted}
 

@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from training.examples import Example
-from training.linear import Floats, Labels, Sparse, train
+from app.training.examples import Example
+from app.training.linear import Floats, Labels, Sparse, train
 
 SOURCE_FOLDS: Final = 6  # sources of the development set are left out several at once, which is harder and quicker
 

@@ -1,6 +1,6 @@
 """Outcome sets: prompts with what each model reached on them. Read from `../shared/data`, never committed.
 
-`training.evaluate_router` reads them. Invariant: a score is in [0, 1], and a model that was not asked has none.
+`app.training.evaluate_router` reads them. Invariant: a score is in [0, 1], and a model that was not asked has none.
 """
 
 import csv
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-FOLDER: Final = Path(__file__).parents[2] / "shared" / "data" / "router_outcomes"
+FOLDER: Final = Path(__file__).parents[3] / "shared" / "data" / "router_outcomes"
 FIELD_CHARACTERS_MAX: Final = 1_000_000
 SCORE_COLUMNS: Final = ("ok:", "score:")
 DEVELOPMENT: Final = "dev"

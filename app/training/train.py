@@ -5,12 +5,12 @@ Styles are left out first, one after another, to learn how far a guess can be tr
 
 from collections.abc import Sequence
 
-from training.artifact import quantised, write
-from training.calibrate import calibrate
-from training.examples import Example, read_examples, say, weights_of
-from training.languages import learn_languages, write_languages
-from training.leave_out import predict_unseen
-from training.linear import Labels, labels_of, sparse_of, train
+from app.training.artifact import quantised, write
+from app.training.calibrate import calibrate
+from app.training.examples import Example, read_examples, say, weights_of
+from app.training.languages import learn_languages, write_languages
+from app.training.leave_out import predict_unseen
+from app.training.linear import Labels, labels_of, sparse_of, train
 
 
 def main() -> None:

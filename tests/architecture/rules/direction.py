@@ -50,6 +50,7 @@ READS_ITS_ROWS = (
     "app/routing/classifier.py",
     "app/routing/keywords.py",
     "app/routing/language.py",
+    "app/routing/language.py",
     "app/routing/policy.py",
 )
 IMPURE_CALLS = (

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from training.evaluate_router import (
+from app.training.evaluate_router import (
     Judged,
     by_category,
     by_shuffled,
@@ -15,7 +15,7 @@ from training.evaluate_router import (
     say_pair,
     say_pool,
 )
-from training.outcomes import Outcome
+from app.training.outcomes import Outcome
 
 
 def outcomes_of(count: int, split: str = "dev") -> list[Outcome]:

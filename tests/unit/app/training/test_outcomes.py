@@ -1,6 +1,6 @@
 """Outcome sets are named so that every pair stands in its pool."""
 
-from training.outcomes import FOLDER, SETS
+from app.training.outcomes import FOLDER, SETS
 
 
 def test_the_sets_lie_beside_the_project() -> None:
