@@ -28,13 +28,12 @@ SHARE_LEAST: Final = 1e-4  # of a task, so that its logarithm is bounded
 VOTE_MOST: Final = 4.0  # more weight says no more
 GZIP_BITS: Final = 31  # zlib: a gzip header and the largest window
 
-_BYTE_LANES: Final = int.from_bytes(b"\xff\x00" * (LANES // 2), "little")
-_PAIR_LANES: Final = int.from_bytes(b"\xff\xff\x00\x00" * (LANES // 4), "little")
-_QUARTER_BITS: Final = LANES * 8
+_ROW_BYTES: Final = 2 * LANES  # once it is read: two a lane, so that 256 rows can be added before they are parted
+_PAIR_LANES: Final = int.from_bytes(b"\xff\xff\x00\x00" * (LANES // 2), "little")
+_HALF_BITS: Final = LANES * LANE_BITS // 2
 _ONES: Final = int.from_bytes(b"\x01\x00\x00\x00" * LANES, "little")
 _MIDDLE: Final = _ONES << (LANE_BITS - 1)
-# Lanes are told apart by their place modulo 4, so a sum holds them in four runs.
-_ORDER: Final = tuple((lane % 4 // 2 + lane % 2 * 2) * (LANES // 4) + lane // 4 for lane in range(LANES))
+_ORDER: Final = tuple(lane % 2 * LANES // 2 + lane // 2 for lane in range(LANES))  # a sum holds the even ones first
 
 
 class Weights(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +67,7 @@ class Classifier:
             raise ValueError("classifier.gz was trained with other flags than features.py has; run `make train`.")
         self.version = weights.version
         self._tasks, self._domains = weights.tasks, weights.domains
-        self._table = weights.table
+        self._table = _widened(weights.table)
         self._mask = len(weights.table) // LANES - 1
         flag_bytes = LANES * LANE_BITS // 8
         self._flags = tuple(
@@ -131,19 +130,14 @@ class Classifier:
         return total
 
     def _sum_of(self, hashes: Iterable[int]) -> int:
-        """Sum up to 256 rows. Bytes are added in lanes of two, and told apart into lanes of four at the end."""
+        """Sum up to 256 rows, whose weights are bytes above zero; lanes are widened at the end."""
         table, mask = self._table, self._mask
-        even = odd = count = 0
+        total = count = 0
         for each in hashes:
-            start = (each & mask) * LANES
-            row = int.from_bytes(table[start : start + LANES], "little")
-            even += row & _BYTE_LANES
-            odd += (row >> 8) & _BYTE_LANES
+            start = (each & mask) * _ROW_BYTES
+            total += int.from_bytes(table[start : start + _ROW_BYTES], "little")
             count += 1
-        lanes = even & _PAIR_LANES
-        lanes |= ((even >> 16) & _PAIR_LANES) << _QUARTER_BITS
-        lanes |= (odd & _PAIR_LANES) << (2 * _QUARTER_BITS)
-        lanes |= ((odd >> 16) & _PAIR_LANES) << (3 * _QUARTER_BITS)
+        lanes = total & _PAIR_LANES | (total >> 16 & _PAIR_LANES) << _HALF_BITS
         return lanes - _ONES * (count * ZERO)
 
 
@@ -173,6 +167,12 @@ def measures_of(shares: Sequence[float], first: str, reading: Reading, heard: He
 def load_classifier(path: Path = ARTIFACT) -> Classifier:
     """Read the weights that are shipped."""
     return Classifier(msgspec.msgpack.decode(decompress(path.read_bytes(), GZIP_BITS), type=Weights))
+
+
+def _widened(table: bytes) -> bytes:
+    wide = bytearray(2 * len(table))
+    wide[0::2] = table
+    return bytes(wide)
 
 
 def _lanes_in(total: int) -> list[int]:
