@@ -3,6 +3,7 @@
 A decision is a value: the live path, `POST /v1/route`, the console and a replay hold the same one.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Final, Literal
@@ -10,8 +11,10 @@ from typing import Final, Literal
 import msgspec
 
 from app.routing.candidate import Candidate, Feature
+from app.routing.language import language_of
 
 NO_ROWS: Final = msgspec.Raw(b"[]")
+LANGUAGE_CODE: Final = re.compile("[a-z]{2}")  # ISO 639-1
 
 DecidedBy = Literal["tag", "keyword", "structure", "default", "classifier", "model"]
 
@@ -58,6 +61,21 @@ class Signals(msgspec.Struct, frozen=True, kw_only=True):
     task: Evidence
     domain: Evidence
     facts: RequestFacts
+
+    @property
+    def language(self) -> Evidence:
+        """The language of the prompt, by ISO 639-1. Told when it is read: most routes do not hang on it."""
+        said = self.facts.metadata.get("language", "")
+        if LANGUAGE_CODE.fullmatch(said):
+            because = f"the caller's metadata says language {said}"
+            return Evidence(value=said, confidence=1.0, decided_by="tag", because=because)
+        told = language_of(self.facts.instruction)
+        return Evidence(
+            value=told.code,
+            confidence=round(told.confidence, 3),
+            decided_by="structure" if told.is_by_script else "classifier",
+            because="its script" if told.is_by_script else "its words and runs of letters",
+        )
 
 
 class Exclusion(StrEnum):

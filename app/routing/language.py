@@ -7,13 +7,14 @@ import math
 import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final
 from zlib import decompress
 
 import msgspec
 
-from app.routing.reading import Reading
+from app.routing.reading import Reading, read_prompt
 
 ARTIFACT: Final = Path(__file__).with_name("artifacts") / "languages.gz"
 GZIP_BITS: Final = 31  # zlib: a gzip header and the largest window
@@ -48,6 +49,7 @@ class Language(msgspec.Struct, frozen=True):
 
     code: str
     confidence: float
+    is_by_script: bool
 
 
 class Profiles(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,11 +81,11 @@ class Identifier:
         if not reading.raw.isascii():
             of_script = _of_script(reading.raw)
             if of_script:
-                return Language(of_script, SCRIPT_CONFIDENCE)
+                return Language(of_script, SCRIPT_CONFIDENCE, True)
         strengths = self._strengths(_telling(reading))
         most = max(strengths)
         powers = [math.exp((each - most) * self._sharpness) for each in strengths]
-        return Language(self.languages[strengths.index(most)], 1 / sum(powers))
+        return Language(self.languages[strengths.index(most)], 1 / sum(powers), False)
 
     @property
     def words_kept(self) -> int:
@@ -113,9 +115,19 @@ def runs_of(word: str) -> list[str]:
     return [edged, *runs] if RUN_CHARACTERS - 2 < len(word) <= WHOLE_WORD_CHARACTERS_MAX else runs
 
 
+def language_of(text: str) -> Language:
+    """Tell a text's language by the profiles that are shipped, which are read when they are first asked for."""
+    return _shipped().identify(read_prompt(text))
+
+
 def load_identifier(path: Path = ARTIFACT) -> Identifier:
     """Read the profiles that are shipped."""
     return Identifier(msgspec.msgpack.decode(decompress(path.read_bytes(), GZIP_BITS), type=Profiles))
+
+
+@cache
+def _shipped() -> Identifier:
+    return load_identifier()
 
 
 def _telling(reading: Reading) -> Collection[str]:

@@ -62,7 +62,7 @@ def cross_calibrated(examples: Sequence[Example], labels: Labels, sums: Floats) 
     for fold in folds_of(examples):
         inside = [place for place, each in enumerate(examples) if each.style in fold]
         outside = [place for place, each in enumerate(examples) if each.style not in fold]
-        others = Labels(labels.tasks[outside], labels.domains[outside], labels.weights[outside])
+        others = Labels(*(each[outside] for each in labels))
         calibration = calibrate([examples[place] for place in outside], others, sums[outside])
         held = [examples[place] for place in inside]
         measures = measures_for(held, sums[inside], calibration.sharpness["task"])

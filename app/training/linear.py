@@ -50,6 +50,7 @@ class Labels(NamedTuple):
     tasks: Integers
     domains: Integers
     weights: Floats
+    domain_weights: Floats  # beside them, for the second head: most prompts are of no domain of their own
 
 
 def sparse_of(texts: Sequence[str]) -> list[Sparse]:
@@ -60,10 +61,13 @@ def sparse_of(texts: Sequence[str]) -> list[Sparse]:
 
 def labels_of(tasks: Sequence[str], domains: Sequence[str], weights: Sequence[float]) -> Labels:
     """Number the labels."""
+    numbered = np.array([DOMAINS.index(Domain(domain)) for domain in domains])
+    rarity = np.bincount(numbered, minlength=len(DOMAINS))[numbered] ** -0.5
     return Labels(
-        np.array([TASKS.index(Task(task)) for task in tasks]),
-        np.array([DOMAINS.index(Domain(domain)) for domain in domains]),
-        np.array(weights),
+        tasks=np.array([TASKS.index(Task(task)) for task in tasks]),
+        domains=numbered,
+        weights=np.array(weights),
+        domain_weights=rarity / rarity.mean(),
     )
 
 
@@ -81,6 +85,7 @@ def train(prompts: Sequence[Sparse], labels: Labels, chosen: Sequence[int]) -> F
             error[len(TASKS) :] -= SMOOTHING / len(DOMAINS)
             error[labels.tasks[place]] -= 1 - SMOOTHING
             error[len(TASKS) + labels.domains[place]] -= 1 - SMOOTHING
+            error[len(TASKS) :] *= labels.domain_weights[place]
             slope = values[:, None] * (error * labels.weights[place])
             square = squares[rows] + slope * slope
             squares[rows] = square

@@ -103,6 +103,15 @@ def test_a_text_alone_is_told_like_a_request() -> None:
     assert (tagged.domain.value, tagged.domain.decided_by) == ("travel", "tag")
 
 
+def test_language_comes_from_the_metadata_the_script_or_words() -> None:
+    assert classify("Wo ist der Bahnhof?", metadata={"language": "nl"}).language.decided_by == "tag"
+    by_words = classify(
+        "Wo ist der nächste Bahnhof, und wann fährt der Zug?", metadata={"language": "Klingon"}
+    ).language
+    assert (by_words.value, by_words.decided_by) == ("de", "classifier")
+    assert classify("駅はどこですか").language.value == "ja"
+
+
 def test_classifier_names_the_words_that_speak_for_its_guess() -> None:
     because = classify("Translate to French: where is the station?").task.because
     assert because == "the classifier, the word 'translat*', the word 'to french'"
