@@ -56,7 +56,7 @@ def show_greeting(base_url: str, request: FirstRequest, *, api_key: str | None, 
     rows = _rows()
     rows.add_row("console", f"{base_url}/console")
     rows.add_row("operator", f"{base_url}/operator")
-    rows.add_row("API", f"{base_url}/v1   (point any OpenAI SDK at it)")
+    rows.add_row("API", f"{base_url}/v1   (point an OpenAI SDK at it; Anthropic's takes the address without /v1)")
     console.print(rows)
     key = api_key or "$SIGNALBOX_API_KEY"
     console.print(

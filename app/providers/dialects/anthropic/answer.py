@@ -13,18 +13,12 @@ import msgspec
 from app.providers.dialects.completion import Finish
 from app.providers.dialects.fields import NULL as NULL  # read from here by the rest of the dialect
 from app.providers.dialects.fields import TOKENS_MAX, UNREADABLE, Fields, encode_amounts, with_amounts
+from app.providers.dialects.refusals import ErrorRows, identifier, kind_by_rows
 from app.providers.dialects.values import Answer, Cost
-from app.providers.errors import (
-    BLAMING_STATUSES,
-    KINDS_OF_ONE_REQUEST,
-    AnswerMalformed,
-    FailureKind,
-    UpstreamRefused,
-)
+from app.providers.errors import AnswerMalformed, FailureKind, UpstreamRefused
 from billing import Usage
 
 STREAM_STATUS: Final = 200
-_IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
 # Anthropic's prose begins with the field at fault: "messages.0.content: Field required".
 _PARAM: Final = re.compile(r"([a-z_]+(?:\.[a-z0-9_]+)*): ")
 
@@ -44,7 +38,7 @@ FINISHES: Final[Mapping[str, Finish]] = MappingProxyType(
 # Read top-down, first match wins: (status or None for any, words in type, code or message, kind). The types are those
 # of the error page, 2026-11; some causes have no type of their own, and only the prose tells them. Where a status
 # blames the request, its prose may repeat the caller's own words: it decides only what concerns this request alone.
-_ERROR_ROWS: Final[tuple[tuple[int | None, tuple[str, ...], FailureKind], ...]] = (
+_ERROR_ROWS: Final[ErrorRows] = (
     (None, ("prompt is too long", "exceed context limit", "context window"), FailureKind.CONTEXT_EXCEEDED),
     (None, ("request_too_large",), FailureKind.CONTEXT_EXCEEDED),
     (None, ("content filtering policy",), FailureKind.CONTENT_REFUSED),
@@ -149,7 +143,7 @@ def decode_count(raw: bytes) -> int:
 
 def finish_of(stop_reason: str | None) -> str | None:
     """Name a stop reason in our words; one that we do not know keeps its own."""
-    return None if stop_reason is None else FINISHES.get(stop_reason, _identifier(stop_reason))
+    return None if stop_reason is None else FINISHES.get(stop_reason, identifier(stop_reason))
 
 
 def decode_error(status: int, raw: bytes) -> UpstreamRefused:
@@ -159,7 +153,7 @@ def decode_error(status: int, raw: bytes) -> UpstreamRefused:
     names = " ".join(word for word in (error.type, code) if word).lower()
     kind = _kind(status, names, (error.message or "").lower())
     param = _PARAM.match(error.message or "")
-    return UpstreamRefused(kind, status, code=_identifier(code or error.type), param=_identifier(param and param[1]))
+    return UpstreamRefused(kind, status, code=identifier(code or error.type), param=identifier(param and param[1]))
 
 
 def decode_usage(raw: msgspec.Raw | bytes) -> Usage | None:
@@ -230,12 +224,7 @@ def _error_of(raw: bytes) -> _Error:
 def _kind(status: int, names: str, prose: str) -> FailureKind:
     if _ACCOUNT_PROSE.match(prose) and _FIELD_END not in prose:
         return FailureKind.OUT_OF_CREDIT
-    for row_status, needles, kind in _ERROR_ROWS:
-        words = names if status in BLAMING_STATUSES and kind not in KINDS_OF_ONE_REQUEST else f"{names} {prose}"
-        if any(needle in words for needle in needles) if needles else status == row_status:
-            return kind
+    kind = kind_by_rows(_ERROR_ROWS, status, names, prose)
+    if kind is not None:
+        return kind
     return FailureKind.INVALID if 400 <= status < 500 or "invalid_request_error" in names else FailureKind.SERVER
-
-
-def _identifier(text: str | None) -> str | None:
-    return text if text and _IDENTIFIER.fullmatch(text) else None

@@ -1,22 +1,14 @@
 """What OpenAI-shaped vendors answer, whole: its facts, its errors, and our cost written into it. Pure."""
 
-import re
 from typing import Final
 
 import msgspec
 
 from app.providers.dialects.fields import NULL, TOKENS_MAX, UNREADABLE, Fields, encode_amounts, with_amounts
+from app.providers.dialects.refusals import ErrorRows, identifier, kind_by_rows
 from app.providers.dialects.values import Answer, Cost
-from app.providers.errors import (
-    BLAMING_STATUSES,
-    KINDS_OF_ONE_REQUEST,
-    AnswerMalformed,
-    FailureKind,
-    UpstreamRefused,
-)
+from app.providers.errors import AnswerMalformed, FailureKind, UpstreamRefused
 from billing import Usage
-
-_IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
 
 
 class _InputDetails(msgspec.Struct):
@@ -74,7 +66,7 @@ _decode_usage: Final = msgspec.json.Decoder(UsageShape | None).decode
 
 # Read top-down, first match wins: (status or None for any, words in code, type or message, kind). Where a status
 # blames the request, its message may repeat the caller's own words: it decides only what concerns this request alone.
-_ERROR_ROWS: Final[tuple[tuple[int | None, tuple[str, ...], FailureKind], ...]] = (
+_ERROR_ROWS: Final[ErrorRows] = (
     (None, ("context_length", "maximum context", "context window", "prompt is too long"), FailureKind.CONTEXT_EXCEEDED),
     (None, ("content_filter", "content_policy", "content policy", "safety system"), FailureKind.CONTENT_REFUSED),
     (None, ("insufficient_quota", "insufficient balance", "billing_hard_limit"), FailureKind.OUT_OF_CREDIT),
@@ -120,7 +112,7 @@ def decode_error(status: int, raw: bytes) -> UpstreamRefused:
     names = " ".join(str(word) for word in (error.code, error.type) if word).lower()
     kind = _kind(status, names, (error.message or "").lower())
     code = error.code if isinstance(error.code, str) else error.type
-    return UpstreamRefused(kind, status, code=_identifier(code), param=_identifier(error.param))
+    return UpstreamRefused(kind, status, code=identifier(code), param=identifier(error.param))
 
 
 def decode_usage(raw: msgspec.Raw | bytes) -> Usage | None:
@@ -193,12 +185,7 @@ def _error_of(raw: bytes) -> _Error:
 
 
 def _kind(status: int, names: str, prose: str) -> FailureKind:
-    for row_status, needles, kind in _ERROR_ROWS:
-        words = names if status in BLAMING_STATUSES and kind not in KINDS_OF_ONE_REQUEST else f"{names} {prose}"
-        if any(needle in words for needle in needles) if needles else status == row_status:
-            return kind
+    kind = kind_by_rows(_ERROR_ROWS, status, names, prose)
+    if kind is not None:
+        return kind
     return FailureKind.INVALID if 400 <= status < 500 else FailureKind.SERVER
-
-
-def _identifier(text: str | None) -> str | None:
-    return text if text and _IDENTIFIER.fullmatch(text) else None
