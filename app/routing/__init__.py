@@ -4,6 +4,7 @@ from app.routing.candidate import Candidate, Capability, Feature
 from app.routing.classify import classify
 from app.routing.decide import decide
 from app.routing.decision import (
+    Complexity,
     Evidence,
     Exclusion,
     Ranked,
@@ -26,7 +27,7 @@ from app.routing.policy import Policy, check_policy, compile_policy, load_defaul
 from app.routing.record import decision_record, explain_record
 from app.routing.router import Router, fit_router
 from app.routing.table import AUTO, NAMED_MODEL_RULE, RouteTable, names_model
-from app.routing.taxonomy import Domain, Task
+from app.routing.taxonomy import Domain, Rag, Sensitivity, Task
 from app.routing.words import decision_json, route_header
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "NAMED_MODEL_RULE",
     "Candidate",
     "Capability",
+    "Complexity",
     "Domain",
     "Evidence",
     "Exclusion",
@@ -46,12 +48,14 @@ __all__ = [
     "Policy",
     "PolicyInvalid",
     "PolicyNotFound",
+    "Rag",
     "Ranked",
     "RequestFacts",
     "RouteDecision",
     "RouteTable",
     "Router",
     "RoutingError",
+    "Sensitivity",
     "Signals",
     "Task",
     "Verdict",

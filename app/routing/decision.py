@@ -12,6 +12,7 @@ import msgspec
 
 from app.routing.candidate import Candidate, Feature
 from app.routing.language import language_of
+from app.routing.taxonomy import Rag
 
 NO_ROWS: Final = msgspec.Raw(b"[]")
 LANGUAGE_CODE: Final = re.compile("[a-z]{2}")  # ISO 639-1
@@ -25,6 +26,8 @@ class RequestFacts(msgspec.Struct, frozen=True, kw_only=True):
     request_model: str
     instruction: str  # the last user message's text, cut to what classification reads
     system: str = ""
+    earlier: tuple[str, ...] = ()  # instructions before the last one, the newest first, cut likewise
+    content: bytes = b""  # the JSON that goes to a model, whole; empty: instruction, system and earlier are all
     input_tokens_bound: int  # of all but the images: never less than the provider's count of what we see
     image_tokens_bound: int = 0  # of all images, by the table of the caller's dialect
     input_tokens_estimate: int
@@ -55,12 +58,31 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     because: str
 
 
+class Complexity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How much a request asks of a model, from 0 to 1, and the named parts it is made of, each from 0 to 1."""
+
+    value: float = 0.0
+    length: float = 0.0
+    constraints: float = 0.0
+    reasoning: float = 0.0
+    code: float = 0.0
+    steps: float = 0.0
+    depth: float = 0.0
+    turns: float = 0.0
+
+
+NO_RAG: Final = Evidence(value=Rag.NONE.value, confidence=0.5, decided_by="default", because="no passages stand in it")
+
+
 class Signals(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a request when its route is decided."""
 
     task: Evidence
     domain: Evidence
     facts: RequestFacts
+    sensitivity: tuple[Evidence, ...] = ()  # each of `Sensitivity` at most once; what was found is never quoted
+    complexity: Complexity = Complexity()
+    rag: Evidence = NO_RAG
 
     @property
     def language(self) -> Evidence:

@@ -6,7 +6,7 @@ A problem is one line: `rules[0].then.candidates[1]: what is wrong and what to w
 import difflib
 import json
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 from typing import Final, NoReturn
 
@@ -27,7 +27,7 @@ from app.routing.conditions import (
     implies,
 )
 from app.routing.policy_document import Choice, PolicyDocument, RuleDocument, Strategy
-from app.routing.taxonomy import Domain, Task
+from app.routing.taxonomy import Domain, Rag, Sensitivity, Task
 
 DOCUMENT_BYTES_MAX: Final = 256 * 1024
 CONDITION_NODES_MAX: Final = 1_000  # a policy
@@ -51,6 +51,11 @@ _CHOICE_KEYS: Final = (
     "moves_on_refusal",
 )  # fmt: skip
 FIRST_TOKEN_MS_MAX: Final = 600_000
+_CLOSED: Final[Mapping[str, Collection[str]]] = {
+    "domain": set(Domain),
+    "sensitivity": set(Sensitivity),
+    "rag": set(Rag),
+}
 _COMBINATIONS: Final = ("all", "any", "not")
 
 
@@ -285,8 +290,9 @@ class _Reader:
             number = self.number(path, written, -math.inf, math.inf)
             return None if number is None else float(number)
         text = self.text(path, written)
-        known: set[str] | None = {"task": self.tasks, "domain": set[str](Domain)}.get(name)
-        if text and known is not None and sign in {Operator.IS, Operator.IN} and text not in known:
+        known = {"task": self.tasks, **_CLOSED}.get(name)
+        is_whole = sign in {Operator.IS, Operator.IN} or (kind is FieldKind.TEXTS and sign is Operator.CONTAINS)
+        if text and known is not None and is_whole and text not in known:
             more = "; define it under keywords" if name == "task" else ""
             self.problem(path, f"no {name} is called '{text}'{_nearest(text, known)}{more}")
         return text or None

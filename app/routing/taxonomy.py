@@ -49,6 +49,27 @@ class Domain(StrEnum):
     TRAVEL = "travel"
 
 
+class Sensitivity(StrEnum):
+    """What a request holds or asks for that a policy may want to keep to some models."""
+
+    PERSONAL_DATA = "personal_data"
+    HEALTH_DATA = "health_data"
+    CREDENTIALS = "credentials"
+    LEGAL_ADVICE = "legal_advice"
+    MEDICAL_ADVICE = "medical_advice"
+    FINANCIAL_ADVICE = "financial_advice"
+    SELF_HARM = "self_harm"
+    MINORS = "minors"
+
+
+class Rag(StrEnum):
+    """The part that a request plays in retrieval-augmented generation."""
+
+    NONE = "none"
+    RETRIEVAL = "retrieval"  # it asks for search queries, or for an order of what was found
+    ANSWER = "answer"  # it brings passages and a question to be answered from them
+
+
 # What a domain is when no word tells it: some tasks have one of their own.
 DOMAIN_OF_TASK: Final[Mapping[str, Domain]] = {
     Task.CODE_GENERATION: Domain.SOFTWARE,

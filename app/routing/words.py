@@ -8,7 +8,7 @@ from typing import Final, Generic, TypeVar
 import msgspec
 
 from app.routing.candidate import Feature
-from app.routing.decision import Evidence, RouteDecision, Signals
+from app.routing.decision import Complexity, Evidence, RouteDecision, Signals
 from app.routing.policy_document import Strategy
 
 HEADER_CHARACTERS_MAX: Final = 512
@@ -57,6 +57,9 @@ class DecisionView(msgspec.Struct, Generic[Candidates], frozen=True, kw_only=Tru
     refusal: str | None
     task: Evidence
     domain: Evidence
+    sensitivity: tuple[Evidence, ...]
+    complexity: Complexity
+    rag: Evidence
     request: RequestView
     candidates: Candidates
     plan_id: str
@@ -111,6 +114,9 @@ def decision_view(decision: RouteDecision, candidates: Candidates) -> DecisionVi
         refusal=decision.refusal,
         task=decision.signals.task,
         domain=decision.signals.domain,
+        sensitivity=decision.signals.sensitivity,
+        complexity=decision.signals.complexity,
+        rag=decision.signals.rag,
         request=RequestView(
             request_model=facts.request_model,
             input_tokens_bound=facts.input_tokens_bound,
