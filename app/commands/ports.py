@@ -16,6 +16,9 @@ def listen(host: str, port: int) -> socket.socket:
     """A listening socket. Raises SettingInvalid with the setting to change."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Accepted connections inherit it. The worker's server takes an inherited socket for a Unix one and sets nothing,
+    # and an answer's body would wait 40 ms for the client's delayed acknowledgement of its head.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         listener.bind((host, port))
         listener.listen(BACKLOG)

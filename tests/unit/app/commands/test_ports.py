@@ -26,3 +26,10 @@ def test_a_free_port_is_listened_on() -> None:
     listener = listen("127.0.0.1", 0)
     socket.create_connection(listener.getsockname()).close()
     listener.close()
+
+
+def test_what_is_accepted_sends_at_once() -> None:
+    with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
