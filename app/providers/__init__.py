@@ -1,7 +1,7 @@
 """How providers are reached and spoken to: vendors, dialects, the pinned client and the catalogue."""
 
 from app.providers.addresses import AllowList, check_address
-from app.providers.catalogue import candidates_for
+from app.providers.catalogue import candidates_for, priors_of
 from app.providers.dialects import (
     DIALECTS,
     Answer,
@@ -75,6 +75,7 @@ __all__ = [
     "decode_messages",
     "endpoint_url",
     "interpreter_between",
+    "priors_of",
     "read_facts",
     "request_headers",
     "usd",

@@ -5,25 +5,33 @@ hides the platform's of the same provider, so that no call changes its owner uns
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 from app.providers.capabilities import capabilities_of, is_chat_model
 from app.providers.dialects import DIALECTS
+from app.providers.priors import prior_of
 from app.providers.vendors import VENDORS, Vendor
 from app.routing.candidate import Candidate
-from app.sandbox.models import SANDBOX_MODELS
-from billing import CredentialOwner, Plan, PriceBook
+from app.routing.quality import Measured, Prior, expected, levels_of
+from billing import CredentialOwner, Plan, Price, PriceBook
 from tenants import CredentialFacts
 
-_UNKNOWN_QUALITY: Final[Mapping[str, float]] = {}
+NOTHING_MEASURED: Final[Measured] = {}
+_Found: TypeAlias = tuple[Vendor, CredentialFacts, CredentialOwner, Price]
 
 
 def candidates_for(
-    *, own: Iterable[CredentialFacts], shared: Iterable[CredentialFacts], prices: PriceBook, plan: Plan
+    *,
+    own: Iterable[CredentialFacts],
+    shared: Iterable[CredentialFacts],
+    prices: PriceBook,
+    plan: Plan,
+    measured: Measured = NOTHING_MEASURED,
 ) -> tuple[Candidate, ...]:
     """Build a tenant's candidates from its own credentials and the platform's, ordered by name.
 
-    The first credential of a provider is taken. A credential of a provider without a row is passed over.
+    The first credential of a provider is taken. A credential of a provider without a row is passed over. What the
+    tenant `measured` moves the expected quality of its candidates.
     """
     reached: dict[str, tuple[CredentialFacts, CredentialOwner]] = {}
     for credential in own:
@@ -34,37 +42,40 @@ def candidates_for(
     for credential in shared:
         reached.setdefault(credential.provider_name, (credential, "platform"))
     rates: dict[CredentialOwner, int] = {"tenant": plan.rate_ppm("tenant"), "platform": plan.rate_ppm("platform")}
-    found: list[Candidate] = []
+    found: list[_Found] = []
     for provider_name, (credential, owner) in sorted(reached.items(), key=lambda item: item[0]):
         vendor = VENDORS.get(provider_name)
         if vendor is not None:
-            found += _candidates_of(vendor, credential, owner, rates[owner], prices)
-    return tuple(found)
+            prices_of = sorted(prices.of_provider(vendor.name), key=lambda price: price.model)
+            found += [(vendor, credential, owner, price) for price in prices_of if is_chat_model(price.model)]
+    priors = {f"{vendor.name}/{price.model}": prior_of(vendor, price) for vendor, _, _, price in found}
+    levels = levels_of(priors, measured)
+    return tuple(
+        _candidate(each, rates[each[2]], expected(prior, measured.get(name, ()), levels))
+        for each, (name, prior) in zip(found, priors.items(), strict=True)
+    )
 
 
-def _candidates_of(
-    vendor: Vendor, credential: CredentialFacts, owner: CredentialOwner, rate_ppm: int, prices: PriceBook
-) -> Iterable[Candidate]:
+def priors_of(candidates: Iterable[Candidate]) -> dict[str, Prior]:
+    """Give what was believed of candidates before their tenant measured them, by name."""
+    return {
+        each.name: prior_of(VENDORS[each.provider_name], each.price) for each in candidates if each.price is not None
+    }
+
+
+def _candidate(found: _Found, rate_ppm: int, quality: Mapping[str, float]) -> Candidate:
+    vendor, credential, owner, price = found
     dialect = DIALECTS[vendor.dialect]
-    for price in sorted(prices.of_provider(vendor.name), key=lambda price: price.model):
-        if is_chat_model(price.model):
-            yield Candidate(
-                provider_name=vendor.name,
-                model=price.model,
-                credential_id=credential.credential_id,
-                credential_owner=owner,
-                price=price,
-                rate_ppm=rate_ppm,
-                capabilities=capabilities_of(price.model),
-                quality=_quality(vendor, price.model),
-                is_simulated=vendor.is_simulated,
-                features=dialect.features,
-                image_tokens_max=dialect.image_tokens_max,
-            )
-
-
-def _quality(vendor: Vendor, model: str) -> Mapping[str, float]:
-    """Expected quality by task. Declared for the simulated models; others have none until it was measured."""
-    if vendor.is_simulated and model in SANDBOX_MODELS:
-        return SANDBOX_MODELS[model].skill
-    return _UNKNOWN_QUALITY
+    return Candidate(
+        provider_name=vendor.name,
+        model=price.model,
+        credential_id=credential.credential_id,
+        credential_owner=owner,
+        price=price,
+        rate_ppm=rate_ppm,
+        capabilities=capabilities_of(price.model),
+        quality=quality,
+        is_simulated=vendor.is_simulated,
+        features=dialect.features,
+        image_tokens_max=dialect.image_tokens_max,
+    )

@@ -24,6 +24,9 @@ from app.routing.errors import (
 )
 from app.routing.lazily import Lazily
 from app.routing.policy import Policy, check_policy, compile_policy, load_default_policy
+from app.routing.public_quality import Belief, measured_beliefs, price_beliefs
+from app.routing.quality import Estimate, Measured, Prior, QualitySource, estimate, expected, levels_of
+from app.routing.quality import Evidence as QualityEvidence
 from app.routing.record import decision_record, explain_record
 from app.routing.router import Router, fit_router
 from app.routing.table import AUTO, NAMED_MODEL_RULE, RouteTable, names_model
@@ -33,14 +36,17 @@ from app.routing.words import decision_json, route_header
 __all__ = [
     "AUTO",
     "NAMED_MODEL_RULE",
+    "Belief",
     "Candidate",
     "Capability",
     "Complexity",
     "Domain",
+    "Estimate",
     "Evidence",
     "Exclusion",
     "Feature",
     "Lazily",
+    "Measured",
     "ModelNotAllowed",
     "ModelNotFound",
     "NoCandidateLeft",
@@ -48,6 +54,9 @@ __all__ = [
     "Policy",
     "PolicyInvalid",
     "PolicyNotFound",
+    "Prior",
+    "QualityEvidence",
+    "QualitySource",
     "Rag",
     "Ranked",
     "RequestFacts",
@@ -65,9 +74,14 @@ __all__ = [
     "decide",
     "decision_json",
     "decision_record",
+    "estimate",
+    "expected",
     "explain_record",
     "fit_router",
+    "levels_of",
     "load_default_policy",
+    "measured_beliefs",
     "names_model",
+    "price_beliefs",
     "route_header",
 ]

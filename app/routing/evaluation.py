@@ -75,7 +75,7 @@ def calibration_error(expected: Sequence[float], reached: Sequence[float]) -> fl
     return sum(abs(sum(gaps)) for gaps in bins) / len(expected)
 
 
-def wilson(successes: float, count: int) -> Interval:
+def wilson(successes: float, count: float) -> Interval:
     """Give a share with Wilson's score interval (1927), which holds for few and for extreme ones."""
     if count == 0:
         return Interval(0.0, 0.0, 1.0)

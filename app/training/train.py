@@ -11,6 +11,7 @@ from app.training.examples import Example, read_examples, say, weights_of
 from app.training.languages import learn_languages, write_languages
 from app.training.leave_out import predict_unseen
 from app.training.linear import Labels, labels_of, sparse_of, train
+from app.training.quality import main as train_quality
 
 
 def main() -> None:
@@ -25,6 +26,7 @@ def main() -> None:
     languages = learn_languages(examples)
     say(f"{len(languages.languages)} languages; {write_languages(languages):,} bytes")
     say(f"{len(examples):,} prompts learnt; version {written.version}, {size:,} bytes; {calibration}")
+    train_quality()
 
 
 def labels_for(examples: Sequence[Example]) -> Labels:

@@ -50,8 +50,8 @@ READS_ITS_ROWS = (
     "app/routing/classifier.py",
     "app/routing/keywords.py",
     "app/routing/language.py",
-    "app/routing/language.py",
     "app/routing/policy.py",
+    "app/routing/public_quality.py",
 )
 IMPURE_CALLS = (
     "open",

@@ -8,7 +8,7 @@ import pytest
 from app.providers import VENDORS, candidates_for
 from app.providers.capabilities import capabilities_of, is_chat_model
 from app.providers.dialects.bounds import CLAUDE_IMAGE_TOKENS_MAX
-from app.routing import Capability
+from app.routing import Candidate, Capability, Measured, QualityEvidence, QualitySource, measured_beliefs
 from app.sandbox import SANDBOX_MODELS, sandbox_prices
 from billing import Plan, Price, PriceBook
 from tenants import PLATFORM_TENANT_ID, CredentialFacts
@@ -160,3 +160,35 @@ def test_prices_that_are_not_for_chat_are_known(model: str) -> None:
 def test_known_families_have_their_capabilities(model: str, capabilities: set[Capability]) -> None:
     assert is_chat_model(model)
     assert capabilities_of(model) == capabilities
+
+
+def test_expected_quality_comes_from_public_outcomes_or_else_from_the_price() -> None:
+    found = build(shared=[credential("openai"), credential("groq")])
+    assert found["openai/gpt-4o"].quality == {
+        task: belief.value for task, belief in (measured_beliefs("gpt-4o") or {}).items()
+    }
+    assert found["groq/odd-model"].quality[""] < found["openai/gpt-4o"].quality[""]
+
+
+def test_what_a_tenant_measured_moves_its_own_candidates_only() -> None:
+    shared = [credential("openai"), credential("groq")]
+    evidence = QualityEvidence(task="triage", source=QualitySource.EVALUATION, prompts=200, reached=190)
+
+    def build_with(measured: Measured) -> dict[str, Candidate]:
+        built = candidates_for(own=[], shared=shared, prices=PRICES, plan=plan(), measured=measured)
+        return {one.name: one for one in built}
+
+    theirs, ours = build_with({}), build_with({"groq/odd-model": (evidence,)})
+    assert ours["groq/odd-model"].quality["triage"] > 0.9
+    assert ours["openai/gpt-4o"].quality["triage"] > theirs["openai/gpt-4o"].quality[""], "these prompts are easy"
+    assert "triage" not in theirs["groq/odd-model"].quality
+    assert theirs["openai/gpt-4o"].quality is build_with({})["openai/gpt-4o"].quality, "one object for all tenants"
+
+
+def test_a_model_declared_free_is_not_judged_by_its_price() -> None:
+    free = Price(
+        price_version_id=VERSION, provider_name="groq", model="free-model", is_declared_free=True,
+        input_nano_usd_per_million=0, output_nano_usd_per_million=0,
+    )  # fmt: skip
+    built = candidates_for(own=[], shared=[credential("groq")], prices=PriceBook([free]), plan=plan())
+    assert built[0].quality == {}
