@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.gateway.errors import (
+    AlreadyCompleted,
     BodyTooLarge,
     BodyTooSlow,
     ClientGone,
     GatewayError,
     HeaderInvalid,
+    IdempotencyConflict,
     KeyMissing,
     MethodNotAllowed,
+    RequestRunning,
     RequestUnknown,
     StreamBroken,
     UpstreamRejected,
@@ -90,6 +93,9 @@ ROW_BY_ERROR: Final[dict[type[BaseException], ErrorRow]] = {
     KeyMissing: ErrorRow(401, _AUTH, "missing_api_key", Outcome.INVALID),
     MethodNotAllowed: ErrorRow(405, _BAD, "method_not_allowed", Outcome.INVALID),
     HeaderInvalid: ErrorRow(400, _BAD, "invalid_header", Outcome.INVALID),
+    IdempotencyConflict: ErrorRow(409, _BAD, "idempotency_conflict", Outcome.INVALID),
+    RequestRunning: ErrorRow(409, _BAD, "request_running", Outcome.INVALID, may_retry=True),
+    AlreadyCompleted: ErrorRow(409, _BAD, "already_completed", Outcome.INVALID),
     BodyTooLarge: ErrorRow(413, _BAD, "request_too_large", Outcome.INVALID),
     RequestUnknown: ErrorRow(404, _BAD, "request_not_found", Outcome.INVALID),
     UpstreamRejected: ErrorRow(502, "upstream_error", "upstream_rejected", Outcome.UPSTREAM_ERROR, may_retry=True),
@@ -173,7 +179,7 @@ def retry_after_s(error: BaseException) -> int | None:
     match error:
         case RateLimited():
             return max(1, -(-error.retry_after_ms // 1000))
-        case BudgetContended() | UpstreamRejected() | UpstreamResting():
+        case BudgetContended() | RequestRunning() | UpstreamRejected() | UpstreamResting():
             return error.retry_after_s
         case MeterUnavailable() | OverBudget(is_contended=True):
             return 1

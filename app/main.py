@@ -21,6 +21,7 @@ from app.commands.processes import end_with_parent
 from app.gateway.attempts import AttemptLimits, Attempts
 from app.gateway.health import Health
 from app.gateway.pipeline import Pipeline
+from app.gateway.repeats import Repeats
 from app.gateway.settlement import Settlement
 from app.gateway.tenant_view import TenantViews
 from app.http.anthropic import AnthropicSurface
@@ -31,7 +32,7 @@ from app.http.probes import probe_routes
 from app.providers import AllowList, Transport, check_address
 from app.settings import read_settings
 from app.telemetry import configure_logs
-from billing import BillingSnapshot, CommitMeter
+from billing import BillingSnapshot, CommitMeter, IdempotencyKeys
 from dashboard import ConsoleServices, console_routes
 from tenants import Database, Snapshot, Vault, check_master_key
 
@@ -65,6 +66,8 @@ class Gateway:
         self.meter = CommitMeter(database, self.process_id)
         self.snapshot.subscribe(self.meter.drop)
         self.settlement = Settlement(self.meter)
+        # Beyond its deadline a request can only be on its way into the books.
+        self.idempotency_keys = IdempotencyKeys(database, running_s_max=2 * int(options.attempts.request_deadline_s))
         self.upstream_allow = upstream_allow or AllowList()
         self.transport = Transport(self.upstream_allow)
         self.pipeline = Pipeline(
@@ -79,6 +82,7 @@ class Gateway:
                 health=Health(),
             ),
             settlement=self.settlement,
+            repeats=Repeats(self.idempotency_keys),
         )
 
     async def start(self) -> None:
@@ -90,6 +94,7 @@ class Gateway:
         """Finish what runs: settlements first, then the connections they need."""
         await self.settlement.drain()
         await self.meter.close()
+        await self.idempotency_keys.close()
         await self.transport.close()
         await self.snapshot.stop()
         await self.database.close()

@@ -13,6 +13,9 @@ from billing.errors import (
     RateLimited,
 )
 from billing.histogram import add_histograms, latency_bounds_ms, percentile_ms
+from billing.idempotency import Claim, Claimed, ClaimState, digest
+from billing.idempotency_keys import IdempotencyKeys
+from billing.idempotency_repository import purge_idempotency_keys
 from billing.lost_calls import settle_lost
 from billing.meter import Admission, AdmissionRequest, BudgetFacts, Meter, Reservation
 from billing.money import usd
@@ -53,9 +56,13 @@ __all__ = [
     "BudgetInvalid",
     "BudgetPeriod",
     "BudgetUsedUp",
+    "Claim",
+    "ClaimState",
+    "Claimed",
     "CommitMeter",
     "CredentialOwner",
     "Feature",
+    "IdempotencyKeys",
     "ImportReport",
     "Meter",
     "MeterUnavailable",
@@ -80,6 +87,7 @@ __all__ = [
     "billed_nano_usd",
     "change_plan",
     "declare_prices",
+    "digest",
     "ensure_partitions",
     "find_request",
     "fold_rollups",
@@ -88,6 +96,7 @@ __all__ = [
     "list_budgets",
     "list_requests",
     "percentile_ms",
+    "purge_idempotency_keys",
     "purge_reservations",
     "remove_budget",
     "seed_plans",

@@ -28,6 +28,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     body: RequestBody
     facts: RequestFacts
     hints: Hints = Hints()
+    body_hash: bytes = b""  # of a call with an idempotency key
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +47,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     read: Callable[[], Awaitable[ChatRequest]]
     error_event: Callable[[Exception, UUID], bytes]
     operation_name: str = "chat"
+    idempotency_key: bytes | None = None
 
 
 Headers = list[tuple[bytes, bytes]]

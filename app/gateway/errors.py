@@ -3,6 +3,9 @@
 GatewayError
 ├── KeyMissing           no API key came with the request
 ├── MethodNotAllowed     the route does not take this HTTP method
+├── IdempotencyConflict  the idempotency-key came with another body before
+├── RequestRunning       the request that came first under the idempotency-key still runs
+├── AlreadyCompleted     the request that came first under the idempotency-key was answered
 ├── HeaderInvalid        a request header does not hold what it should
 ├── BodyTooLarge         the request's body is over the limit
 ├── RequestUnknown       no such request under this tenant
@@ -15,6 +18,7 @@ GatewayError
 """
 
 import math
+from uuid import UUID
 
 
 class GatewayError(Exception):
@@ -42,6 +46,37 @@ class HeaderInvalid(GatewayError):
     def __init__(self, header: str, expected: str) -> None:
         super().__init__(f"The header {header} must be {expected}.")
         self.header = header
+
+
+class IdempotencyConflict(GatewayError):
+    """The idempotency-key came with another body before."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This idempotency-key was sent with another body before; nothing was done. Send the same body again, "
+            "or a new key for a new request."
+        )
+
+
+class RequestRunning(GatewayError):
+    """The request that came first under the idempotency-key still runs, where it cannot be joined."""
+
+    def __init__(self, retry_after_s: int = 1) -> None:
+        super().__init__(
+            f"The first request with this idempotency-key still runs; nothing was done. Retry in {retry_after_s} s."
+        )
+        self.retry_after_s = retry_after_s
+
+
+class AlreadyCompleted(GatewayError):
+    """The request that came first under the idempotency-key was answered, and its answer is not kept."""
+
+    def __init__(self, request_id: UUID, where: str) -> None:
+        super().__init__(
+            f"The request with this idempotency-key was answered already, as {request_id}, and its answer is not "
+            f"kept. Nothing was done again. {where}, or send a new key for a new request."
+        )
+        self.request_id = request_id
 
 
 class BodyTooLarge(GatewayError):

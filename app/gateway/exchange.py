@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 
 from app.gateway.call import Call, ChatRequest
+from app.gateway.repeats import Turn
 from app.providers import Answer
 from app.routing import Candidate, Ranked, RouteDecision, decision_record
 from billing import Admission, AttemptRecord, Outcome, RequestRecord, Usage, billed_nano_usd
@@ -95,6 +96,7 @@ class Exchange(msgspec.Struct, kw_only=True):
     started_at: datetime = msgspec.field(default_factory=_now)
     admission: Admission | None = None
     request: ChatRequest | None = None
+    turn: Turn | None = None  # of a call that is the first under its idempotency key
     decision: RouteDecision | None = None
     attempts: list[AttemptRecord] = msgspec.field(default_factory=list)
     served_by: Candidate | None = None

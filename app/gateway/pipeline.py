@@ -16,6 +16,7 @@ from app.gateway.attempts import Attempts, Opened
 from app.gateway.call import Call, Refused, Reply
 from app.gateway.errors import KeyMissing
 from app.gateway.exchange import Exchange
+from app.gateway.repeats import Repeats
 from app.gateway.reply import count_reply, decision_headers, stream_reply, whole_reply
 from app.gateway.settlement import Settlement
 from app.gateway.tenant_view import TenantView, TenantViews
@@ -28,13 +29,21 @@ class Pipeline:
     """Answers calls; one for each process. Its parts are passed in by `app/main.py`."""
 
     def __init__(
-        self, *, snapshot: Snapshot, views: TenantViews, meter: Meter, attempts: Attempts, settlement: Settlement
+        self,
+        *,
+        snapshot: Snapshot,
+        views: TenantViews,
+        meter: Meter,
+        attempts: Attempts,
+        settlement: Settlement,
+        repeats: Repeats,
     ) -> None:
         self._snapshot = snapshot
         self._views = views
         self._meter = meter
         self._attempts = attempts
         self._settlement = settlement
+        self._repeats = repeats
 
     async def answer(self, call: Call) -> Reply:
         """The reply to one call.
@@ -48,6 +57,11 @@ class Pipeline:
             view = await self._views.of(principal.tenant_id)
             await self._admit(exchange, view)  # 2
             exchange.request = await call.read()
+            if call.idempotency_key is not None:
+                joined = await self._repeats.join(call, principal, exchange.request)
+                if isinstance(joined, Reply):
+                    return joined  # and no record: both are one request
+                exchange.turn = joined
             decision = await self._route(exchange, view)  # 3, 4
             opened = await self._attempts.open(exchange, decision, view)  # 5
         return await self._respond(exchange, opened)  # 6, 7
@@ -167,10 +181,19 @@ class Pipeline:
         await self._meter.release(principal.tenant_id, attempt_id)
 
     async def _respond(self, exchange: Exchange, opened: Opened) -> Reply:
-        if opened.stream is not None:
-            return await stream_reply(exchange, opened.stream, self._settlement)
-        await self._settlement.settle(exchange.record(Outcome.OK, 200))
-        return whole_reply(exchange, opened)
+        try:
+            if opened.stream is not None:
+                reply = await stream_reply(exchange, opened.stream, self._settlement)
+            else:
+                await self._settlement.settle(exchange.record(Outcome.OK, 200))
+                reply = whole_reply(exchange, opened)
+        except BaseException as error:
+            if exchange.turn is not None:
+                exchange.turn.end(error)
+            raise
+        if exchange.turn is not None:
+            exchange.turn.end(reply)
+        return reply
 
 
 class _Recorded:
@@ -186,6 +209,8 @@ class _Recorded:
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if error is None:
             return
+        if self._exchange.turn is not None:
+            self._exchange.turn.end(error)
         row = row_of(error)
         self._settlement.begin(self._exchange.record(row.outcome, row.status, error))
         if isinstance(error, Exception):

@@ -18,6 +18,7 @@ METADATA_VALUE_CHARS_MAX: Final = 256
 TAGS_MAX: Final = 20
 TAG_CHARS_MAX: Final = 64
 REQUEST_ID_CHARS_MAX: Final = 128
+IDEMPOTENCY_KEY_CHARS_MAX: Final = 255
 COST_USD_MAX: Final = Decimal(1_000_000)
 NANO_PER_USD: Final = 1_000_000_000
 
@@ -29,6 +30,8 @@ def read_hints(headers: RequestHeaders) -> Hints:
     """The hints of a request. Raises HeaderInvalid."""
     if b"x-request-id" in headers and client_request_id(headers) is None:
         raise HeaderInvalid("x-request-id", f"printable ASCII of at most {REQUEST_ID_CHARS_MAX} characters")
+    if b"idempotency-key" in headers and idempotency_key(headers) is None:
+        raise HeaderInvalid("idempotency-key", f"1 to {IDEMPOTENCY_KEY_CHARS_MAX} characters of printable ASCII")
     if not any(name.startswith(_OUR_PREFIX) for name in headers):
         return _NO_HINTS
     return Hints(
@@ -44,6 +47,14 @@ def client_request_id(headers: RequestHeaders) -> str | None:
     """The client's own id for the request. None also when it does not hold, which `read_hints` refuses."""
     value = header(headers, b"x-request-id")
     if value is None or len(value) > REQUEST_ID_CHARS_MAX or not value.isascii() or not value.isprintable():
+        return None
+    return value
+
+
+def idempotency_key(headers: RequestHeaders) -> bytes | None:
+    """The key under which a request is done once. None also when it does not hold, which `read_hints` refuses."""
+    value = headers.get(b"idempotency-key")
+    if not value or len(value) > IDEMPOTENCY_KEY_CHARS_MAX or not value.isascii() or not value.decode().isprintable():
         return None
     return value
 

@@ -20,10 +20,11 @@ from uuid_utils.compat import uuid7
 from app.gateway.call import Call, ChatRequest, Headers, Refused, Reply
 from app.gateway.errors import ClientGone, MethodNotAllowed
 from app.http.asgi import HangUp, RequestHeaders, header, headers_of, read_body, send_reply
-from app.http.hints import client_request_id, read_hints
+from app.http.hints import client_request_id, idempotency_key, read_hints
 from app.http.replies import WriteError, error_reply
 from app.providers import RequestBody, read_facts
 from app.routing import AUTO
+from billing import digest
 
 NAMED_POLICY_PREFIX: Final = f"{AUTO}/"
 
@@ -58,10 +59,12 @@ class CallReader:
     ) -> Call:
         """The call; its body is read when the pipeline asks for it, and a stream's client watched from then on."""
         headers = headers_of(scope)
+        once_key = idempotency_key(headers) if b"idempotency-key" in headers else None
 
         async def read() -> ChatRequest:
             hints = read_hints(headers)
-            body = self._wire.decode(await read_body(headers, receive, limit_bytes=self._body_bytes_max), headers)
+            raw = await read_body(headers, receive, limit_bytes=self._body_bytes_max)
+            body = self._wire.decode(raw, headers)
             if body.is_streamed and hang_up is not None:
                 hang_up.watch()
             facts = read_facts(
@@ -72,7 +75,7 @@ class CallReader:
                 cost_nano_usd_max=hints.cost_nano_usd_max,
                 no_fallback=hints.no_fallback,
             )
-            return ChatRequest(body=body, facts=facts, hints=hints)
+            return ChatRequest(body=body, facts=facts, hints=hints, body_hash=digest(raw) if once_key else b"")
 
         return Call(
             request_id=request_id,
@@ -83,6 +86,7 @@ class CallReader:
             read=read,
             error_event=self._wire.error_event,
             operation_name=operation_name,
+            idempotency_key=once_key,
         )
 
 
