@@ -26,6 +26,7 @@ from app.gateway.settlement import Settlement
 from app.gateway.tenant_view import TenantViews
 from app.http.anthropic import AnthropicSurface
 from app.http.api import ManagementServices, answer_unrouted, management_routes
+from app.http.direct import ASGIApplication, direct
 from app.http.front_door import front_door
 from app.http.openai import OpenAISurface
 from app.http.probes import probe_routes
@@ -100,7 +101,7 @@ class Gateway:
         await self.database.close()
 
 
-def create_supervised_app() -> Litestar:
+def create_supervised_app() -> ASGIApplication:
     """The application of a gateway process that `signalbox serve` or `up` started, by the environment's settings."""
     configure_logs()
     settings = read_settings()
@@ -131,7 +132,7 @@ def create_supervised_app() -> Litestar:
         gc.set_threshold(GC_THRESHOLD)
 
     app.on_startup.append(settle_in)
-    return app
+    return direct(app)
 
 
 def create_app(gateway: Gateway) -> Litestar:

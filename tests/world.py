@@ -15,6 +15,7 @@ import uvicorn
 from app.embedded import EmbeddedPostgres
 from app.embedded.postgres import SUPERUSER
 from app.gateway.attempts import AttemptLimits
+from app.http.direct import direct
 from app.main import Gateway, GatewayOptions, create_app
 from app.routing import load_default_policy
 from app.sandbox import PROVIDER_NAMES, SandboxServer, sandbox_prices
@@ -165,7 +166,7 @@ class serve:
     """Serve an application on a free port of the loopback, in this loop."""
 
     def __init__(self, gateway: Gateway) -> None:
-        self._config = uvicorn.Config(create_app(gateway), http="httptools", log_config=None, access_log=False)
+        self._config = uvicorn.Config(direct(create_app(gateway)), http="httptools", log_config=None, access_log=False)
         self._server = uvicorn.Server(self._config)
         self._server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # pytest keeps the signals
         self._socket = socket.create_server(("127.0.0.1", 0))

@@ -21,8 +21,7 @@ import structlog
 
 from app.commands.errors import ProcessFailed
 
-# uvicorn's own, with a limit to heads.
-HTTP_PROTOCOL: Final = "app.http.bounded_head:BoundedHeadProtocol"
+NOT_STARTED: Final = 3  # the exit code of a gateway whose application did not start
 STOP_TIMEOUT_S: Final = 20.0
 SANDBOX_START_TIMEOUT_S: Final = 30.0
 PARENT_POLL_S: Final = 1.0
@@ -66,15 +65,13 @@ class GatewayProcesses:
             now = time.monotonic()
             died_at = [moment for moment in died_at if moment > now - RESTARTS_WINDOW_S] + [now]
             log.error("gateway_died", exit_code=status, deaths=len(died_at))
-            if len(died_at) > RESTARTS_MAX or status == 3:  # 3 is uvicorn's "the application did not start"
+            if len(died_at) > RESTARTS_MAX or status == NOT_STARTED:
                 raise ProcessFailed(f"A gateway process ended with code {status}; its reason stands above.")
 
     async def _start(self) -> Process:
         number = self._listener.fileno()
         child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "uvicorn", "app.main:create_supervised_app", "--factory", "--fd", str(number),
-            "--loop", "uvloop", "--http", HTTP_PROTOCOL, "--no-access-log", "--no-server-header", "--no-proxy-headers",
-            "--timeout-graceful-shutdown", str(int(STOP_TIMEOUT_S) - 5), "--log-level", "warning",
+            sys.executable, "-m", "app.commands.serving", str(number),
             pass_fds=(number,), env=self._environment, stdin=DEVNULL,
             # A Ctrl-C reaches the whole foreground group: only the parent shall act on it, in its order.
             start_new_session=True,

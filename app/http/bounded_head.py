@@ -1,6 +1,6 @@
 """The server's HTTP protocol with a limit to what a stranger may send before anybody asks who it is.
 
-Named to uvicorn by `app/commands/processes.py`. uvicorn's own gathers a head of any size for any time, in
+Given to uvicorn by `app/commands/serving.py`. uvicorn's own gathers a head of any size for any time, in
 quadratic time: 150 MB of one header took a process a minute. Invariant: a head ends within its size and its time.
 """
 
