@@ -262,6 +262,7 @@ class Attempts:
             headers={**headers, **dict(encoded.headers)} if encoded.headers else headers,
             body=encoded.body,
             credential_owner=candidate.credential_owner,
+            tenant_id=exchange.principal.tenant_id,
             timeouts=self._limits.timeouts(exchange.call.received_at, is_streamed=request.facts.is_streamed),
         )
 

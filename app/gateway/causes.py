@@ -62,6 +62,8 @@ CAUSES: Final[Mapping[FailureKind, Cause]] = MappingProxyType(
         FailureKind.RATE_LIMITED: Cause(may_repeat=True, rest=Rest.MODEL, rest_s=1.0),
         FailureKind.OVERLOADED: Cause(may_repeat=True, trips_breaker=True),
         FailureKind.SERVER: Cause(may_repeat=True, trips_breaker=True),
+        # It says nothing of the provider: for other tenants there is room.
+        FailureKind.TAKEN: Cause(),
         FailureKind.CONNECT: Cause(may_repeat=True, trips_breaker=True),
         FailureKind.LOST: Cause(may_repeat=True, trips_breaker=True),
         FailureKind.CUT: Cause(may_repeat=True, trips_breaker=True),

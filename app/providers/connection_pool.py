@@ -1,16 +1,18 @@
 """Who may use which connection, and when. Used by the transport.
 
 Invariants: a connection belongs to one call at a time and to one route for ever; the slots that are
-taken are the calls that run, however they end; no more sockets are open than there are slots.
+taken are the calls that run, however they end; no more sockets are open than there are slots; a tenant's
+calls leave some of them to others.
 """
 
 import asyncio
-from collections import deque
 from typing import Final
+from uuid import UUID
 
 from app.providers.connection import Connection
 from app.providers.connector import Connector, Route
-from app.providers.errors import ConnectFailed
+from app.providers.errors import ConnectFailed, ConnectionsTaken
+from app.providers.slots import Slots
 
 CONNECTIONS_MAX: Final = 1_000
 CONNECTIONS_PER_HOST_MAX: Final = 500
@@ -18,43 +20,6 @@ CONNECTIONS_PER_HOST_MAX: Final = 500
 KEEP_ALIVE_S: Final = 4.0
 # How often the loop may turn until every aborted socket has told so; TLS takes two or three.
 _CLOSE_TURNS_MAX: Final = 100
-
-
-class Slots:
-    """So many at once; who finds none free is served in the order of coming."""
-
-    __slots__ = ("_waiters", "free")
-
-    def __init__(self, count: int) -> None:
-        self.free = count
-        self._waiters: deque[asyncio.Future[None]] = deque()
-
-    async def take(self) -> None:
-        """Take a slot, or wait for one."""
-        if self.free:
-            self.free -= 1
-            return
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        try:
-            await waiter
-        except BaseException:
-            if waiter.cancelled():
-                if waiter in self._waiters:
-                    self._waiters.remove(waiter)
-            else:
-                # Given in the same turn in which the call was cancelled.
-                self.give_back()
-            raise
-
-    def give_back(self) -> None:
-        """Pass a slot on to who waits longest."""
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return
-        self.free += 1
 
 
 class _Host:
@@ -90,20 +55,26 @@ class ConnectionPool:
         self._connecting = 0
         self._is_closed = False
 
-    def take(self, route: Route) -> Connection | None:
-        """A connection that waits for a call, if there is one and nobody stands in line."""
+    def take(self, route: Route, tenant_id: UUID) -> Connection | None:
+        """A connection that waits for a call, if there is one and the tenant may have it at once."""
         host = self._hosts.get(route)
-        if host is None or not (host.idle and host.slots.free and self._slots.free):
+        if host is None or not host.idle:
+            return None
+        if not (host.slots.may_take(tenant_id) and self._slots.may_take(tenant_id)):
             return None
         connection = self._take_idle(host)
         if connection is not None:
             host.calls += 1
-            host.slots.free -= 1
-            self._slots.free -= 1
+            host.slots.take_now(tenant_id)
+            self._slots.take_now(tenant_id)
         return connection
 
-    async def acquire(self, route: Route, *, label: str, due_at: float) -> Connection:
-        """A connection, as soon as there is a slot. Raises like `Connector.connect`."""
+    async def acquire(self, route: Route, tenant_id: UUID, *, label: str, due_at: float) -> Connection:
+        """A connection, as soon as there is a slot for the tenant.
+
+        Raises ConnectionsTaken when there is none in time, TimeoutError when a new connection is not made in
+        time, and like `Connector.connect`.
+        """
         host = self._hosts.get(route)
         if host is None:
             host = self._hosts[route] = _Host(self._connections_per_host_max)
@@ -111,16 +82,20 @@ class ConnectionPool:
         taken = []
         try:
             for slots in (host.slots, self._slots):
-                await slots.take()
+                await _take_in_time(slots, tenant_id, due_at)
                 taken.append(slots)
-            return self._take_idle(host) or await self._connect(route, label, due_at)
+            connection = self._take_idle(host)
+            if connection is None:
+                async with asyncio.timeout_at(due_at):
+                    connection = await self._connect(route, label, due_at)
+            return connection
         except BaseException:
             for slots in taken:
-                slots.give_back()
+                slots.give_back(tenant_id)
             self._leave(route, host)
             raise
 
-    def release(self, connection: Connection, route: Route) -> None:
+    def release(self, connection: Connection, route: Route, tenant_id: UUID) -> None:
         """End a call's turn, once. A connection that cannot serve another call is closed at once."""
         host = self._hosts[route]
         if connection.is_reusable and not self._is_closed:
@@ -128,8 +103,8 @@ class ConnectionPool:
             connection.rest(self._keep_alive_s)
         else:
             connection.close()
-        host.slots.give_back()
-        self._slots.give_back()
+        host.slots.give_back(tenant_id)
+        self._slots.give_back(tenant_id)
         self._leave(route, host)
 
     async def close(self) -> None:
@@ -187,3 +162,14 @@ class ConnectionPool:
         """Tenants name hosts as they like; what is kept for each must not outlive its use."""
         if not host.calls and not host.idle and self._hosts.get(route) is host:
             del self._hosts[route]
+
+
+async def _take_in_time(slots: Slots, tenant_id: UUID, due_at: float) -> None:
+    if slots.may_take(tenant_id):
+        slots.take_now(tenant_id)
+        return
+    try:
+        async with asyncio.timeout_at(due_at):
+            await slots.take(tenant_id)
+    except TimeoutError:
+        raise ConnectionsTaken from None

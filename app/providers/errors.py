@@ -6,6 +6,7 @@ ProviderError
 ├── AllowListInvalid     SIGNALBOX_UPSTREAM_ALLOW cannot be read
 └── UpstreamError        one call to a provider failed; `kind` is what fallback decides on
     ├── AddressNotAllowed   a tenant's address leads where it may not
+    ├── ConnectionsTaken    no connection came free for the tenant, and so nothing was sent
     ├── ConnectFailed       no connection, and so nothing was sent
     ├── ConnectionLost      the connection broke before an answer; the provider may have done the work
     ├── UpstreamTimeout     a time-out, with its phase
@@ -26,6 +27,7 @@ class FailureKind(StrEnum):
     """Why a call failed, in words that hold for every provider; the attempt's `error_type`."""
 
     ADDRESS = "address_not_allowed"
+    TAKEN = "connections_taken"
     CONNECT = "connect_failed"
     LOST = "connection_lost"
     TIMEOUT = "timeout"
@@ -80,6 +82,17 @@ class AddressNotAllowed(UpstreamError):
     """A tenant's address leads where it may not."""
 
     kind = FailureKind.ADDRESS
+
+
+class ConnectionsTaken(UpstreamError):
+    """No connection came free for the tenant in time, and so nothing was sent."""
+
+    kind = FailureKind.TAKEN
+
+    def __init__(self) -> None:
+        super().__init__(
+            "No connection to the provider came free for this tenant in time. Let some calls end, and retry."
+        )
 
 
 class ConnectFailed(UpstreamError):

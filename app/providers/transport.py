@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from functools import lru_cache
 from types import TracebackType
 from typing import Final, NamedTuple, Self
+from uuid import UUID
 
 import msgspec
 
@@ -21,6 +22,7 @@ from app.providers.connector import Connector, Route
 from app.providers.errors import AnswerTooLarge, StreamCut, TimeoutPhase, UpstreamTimeout
 from app.providers.request_head import head_start, write_head
 from billing import CredentialOwner
+from tenants import PLATFORM_TENANT_ID
 
 ANSWER_BYTES_MAX: Final = 32 * 1024 * 1024
 STREAM_BYTES_MAX: Final = 128 * 1024 * 1024
@@ -37,12 +39,14 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UpstreamCall(msgspec.Struct, frozen=True, kw_only=True):
-    """One POST to a provider. `credential_owner` decides whether its address is checked."""
+    """One POST to a provider. `credential_owner` decides whether its address is checked, `tenant_id` whose share
+    of the connections it takes."""
 
     url: str
     headers: Mapping[str, str]
     body: bytes
     credential_owner: CredentialOwner
+    tenant_id: UUID = PLATFORM_TENANT_ID
     timeouts: Timeouts = Timeouts()
 
 
@@ -76,7 +80,8 @@ class Transport:
     async def send(self, call: UpstreamCall) -> "UpstreamResponse":
         """Send one call; return when the headers are there. The caller reads or closes the response.
 
-        Raises AddressNotAllowed, ConnectFailed, ConnectionLost, UpstreamTimeout or AnswerMalformed.
+        Raises AddressNotAllowed, ConnectionsTaken, ConnectFailed, ConnectionLost, UpstreamTimeout or
+        AnswerMalformed.
         """
         destination = self._destination_of(call.url, call.credential_owner)
         route = destination.route
@@ -85,16 +90,17 @@ class Transport:
         pool = self._opened
         if pool is None:
             pool = self._opened = ConnectionPool(Connector(self._allow, self._lookup, self._tls))
-        connection = pool.take(route)
+        tenant_id = call.tenant_id
+        connection = pool.take(route, tenant_id)
         if connection is None:
-            connection = await _acquire(pool, destination, deadline)
+            connection = await _acquire(pool, destination, tenant_id, deadline)
         try:
             if not await connection.exchange(head, call.body, deadline.first_byte_at):
                 raise deadline.passed("first_byte")
         except BaseException:
-            pool.release(connection, route)
+            pool.release(connection, route, tenant_id)
             raise
-        return UpstreamResponse(pool, connection, route, deadline)
+        return UpstreamResponse(pool, connection, route, tenant_id, deadline)
 
     def _read_destination(self, url: str, owner: CredentialOwner) -> "_Destination":
         target = read_target(url)
@@ -111,12 +117,17 @@ class Transport:
 class UpstreamResponse:
     """A provider's answer whose headers have come. Read it whole or by chunks, and close it."""
 
-    __slots__ = ("_connection", "_deadline", "_has_first_byte", "_is_read", "_pool", "_route", "headers", "status")
+    __slots__ = (
+        "_connection", "_deadline", "_has_first_byte", "_is_read", "_pool", "_route", "_tenant_id", "headers", "status",
+    )  # fmt: skip
 
-    def __init__(self, pool: ConnectionPool, connection: Connection, route: Route, deadline: "_Deadline") -> None:
+    def __init__(
+        self, pool: ConnectionPool, connection: Connection, route: Route, tenant_id: UUID, deadline: "_Deadline"
+    ) -> None:
         self._pool = pool
         self._connection: Connection | None = connection
         self._route = route
+        self._tenant_id = tenant_id
         self._deadline = deadline
         self._has_first_byte = self._is_read = False
         self.status: int = connection.response.status
@@ -152,7 +163,7 @@ class UpstreamResponse:
         """Give the connection back, or close its socket if the body had not come to its end. Idempotent."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            self._pool.release(connection, self._route)
+            self._pool.release(connection, self._route, self._tenant_id)
 
     async def _next(self) -> bytes:
         connection, deadline = self._connection, self._deadline
@@ -227,11 +238,9 @@ class _Deadline:
         return UpstreamTimeout("first_byte", limits.first_byte_s)
 
 
-async def _acquire(pool: ConnectionPool, destination: _Destination, deadline: _Deadline) -> Connection:
-    due_at = deadline.connect_at()
+async def _acquire(pool: ConnectionPool, destination: _Destination, tenant_id: UUID, deadline: _Deadline) -> Connection:
     try:
-        async with asyncio.timeout_at(due_at):
-            return await pool.acquire(destination.route, label=destination.label, due_at=due_at)
+        return await pool.acquire(destination.route, tenant_id, label=destination.label, due_at=deadline.connect_at())
     except TimeoutError:
         raise deadline.passed("connect") from None
 

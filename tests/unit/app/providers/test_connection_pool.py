@@ -1,18 +1,20 @@
-"""Slots and connections: nobody gets one that is not free, and none is lost, whatever is cancelled."""
+"""Connections: nobody gets one that is not free, and none is lost, whatever is cancelled."""
 
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 import pytest
 
 from app.providers.addresses import AllowList
 from app.providers.connection import Connection
-from app.providers.connection_pool import ConnectionPool, Slots
+from app.providers.connection_pool import ConnectionPool
 from app.providers.connector import Connector, Route
-from app.providers.errors import ConnectFailed, UpstreamError
+from app.providers.errors import ConnectFailed, ConnectionsTaken, UpstreamError
 
 LONG_S = 20.0
+TENANT, OTHER = UUID(int=1), UUID(int=2)
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
@@ -55,7 +57,7 @@ def a_pool(**limits: int) -> ConnectionPool:
 
 async def acquire(pool: ConnectionPool, route: Route) -> Connection:
     due_at = asyncio.get_running_loop().time() + LONG_S
-    return pool.take(route) or await pool.acquire(route, label="the provider", due_at=due_at)
+    return pool.take(route, TENANT) or await pool.acquire(route, TENANT, label="the provider", due_at=due_at)
 
 
 async def use(pool: ConnectionPool, route: Route) -> None:
@@ -68,59 +70,12 @@ async def use(pool: ConnectionPool, route: Route) -> None:
             assert await connection.wait(due_at)
         assert connection.take() == b"ok"
     finally:
-        pool.release(connection, route)
+        pool.release(connection, route, TENANT)
 
 
 def is_at_rest(pool: ConnectionPool, *, connections_max: int) -> bool:
     """No slot is taken and nobody is counted as calling."""
     return pool._slots.free == connections_max and not any(host.calls for host in pool._hosts.values())
-
-
-async def test_slots_are_given_in_the_order_of_coming() -> None:
-    slots = Slots(1)
-    served: list[int] = []
-
-    async def one(number: int) -> None:
-        await slots.take()
-        served.append(number)
-        slots.give_back()
-
-    await slots.take()
-    tasks = [asyncio.create_task(one(number)) for number in range(5)]
-    await asyncio.sleep(0)
-    assert served == []
-    slots.give_back()
-    await asyncio.gather(*tasks)
-    assert served == [0, 1, 2, 3, 4]
-    assert slots.free == 1
-
-
-@pytest.mark.parametrize("seed", range(30))
-async def test_no_slot_is_lost_or_given_twice_whoever_is_cancelled(seed: int) -> None:
-    chance = random.Random(seed)
-    slots = Slots(3)
-    held = held_max = 0
-
-    async def one() -> None:
-        nonlocal held, held_max
-        await slots.take()
-        held += 1
-        held_max = max(held_max, held)
-        try:
-            for _ in range(chance.randrange(3)):
-                await asyncio.sleep(0)
-        finally:
-            held -= 1
-            slots.give_back()
-
-    tasks = [asyncio.create_task(one()) for _ in range(40)]
-    while not all(task.done() for task in tasks):
-        await asyncio.sleep(0)
-        if chance.random() < 0.5:
-            chance.choice(tasks).cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    assert (slots.free, held, held_max) == (3, 0, 3)
-    assert not slots._waiters
 
 
 async def test_a_connection_serves_one_call_after_another(server: tuple[Server, Route]) -> None:
@@ -149,8 +104,25 @@ async def test_a_full_host_makes_no_other_host_wait(server: tuple[Server, Route]
     waiting = asyncio.create_task(acquire(pool, route))
     await use(pool, other)
     assert not waiting.done()
-    pool.release(held, route)
-    pool.release(await waiting, route)
+    pool.release(held, route, TENANT)
+    pool.release(await waiting, route, TENANT)
+    await pool.close()
+
+
+async def test_one_tenants_calls_never_hold_every_connection_to_a_host(server: tuple[Server, Route]) -> None:
+    _, route = server
+    pool = a_pool(connections_per_host_max=10)
+    soon = asyncio.get_running_loop().time() + 0.2
+    many = [pool.acquire(route, TENANT, label="the provider", due_at=soon) for _ in range(30)]
+    held = [each for each in await asyncio.gather(*many, return_exceptions=True) if isinstance(each, Connection)]
+    assert len(held) == 8
+    with pytest.raises(ConnectionsTaken):
+        await pool.acquire(route, TENANT, label="the provider", due_at=asyncio.get_running_loop().time() + 0.01)
+    theirs = await pool.acquire(route, OTHER, label="the provider", due_at=soon + LONG_S)
+    pool.release(theirs, route, OTHER)
+    for connection in held:
+        pool.release(connection, route, TENANT)
+    assert is_at_rest(pool, connections_max=1_000)
     await pool.close()
 
 
@@ -202,7 +174,7 @@ async def test_a_closed_pool_lets_nobody_connect(server: tuple[Server, Route]) -
     waiting = asyncio.create_task(acquire(pool, route))
     await asyncio.sleep(0)
     await pool.close()
-    pool.release(held, route)
+    pool.release(held, route, TENANT)
     with pytest.raises(ConnectFailed):
         await waiting
     assert is_at_rest(pool, connections_max=1_000)
