@@ -1,4 +1,4 @@
-"""The background work: linking the audit trail, folding rollups, settling lost calls, purging, making partitions.
+"""The background work: linking the audit trail, folding rollups and evidence, settling lost calls, purging, partitions.
 
 Runs beside the gateway in one process (`signalbox up`) or alone (`signalbox worker`). Every job takes
 its own lock in the database, so that any number of workers may run.
@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from billing import ensure_partitions, fold_rollups, purge_idempotency_keys, purge_reservations, settle_lost
-from tenants import Database, Vault, link_audit
+from tenants import Database, Vault, fold_quality, link_audit
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +28,7 @@ class Job:
 
 AUDIT_EVERY_S: Final = 0.5  # the promise is "within a second"
 FOLD_EVERY_S: Final = 300.0
+QUALITY_EVERY_S: Final = 30.0  # a view is built anew each time that evidence changes
 LOST_EVERY_S: Final = 15.0  # a call whose process fell silent is shown as interrupted after 120 s
 PURGE_EVERY_S: Final = 600.0
 PARTITIONS_EVERY_S: Final = 3600.0
@@ -38,6 +39,7 @@ def jobs(database: Database, vault: Vault) -> tuple[Job, ...]:
     return (
         Job("link_audit", AUDIT_EVERY_S, lambda: link_audit(database, vault)),
         Job("fold_rollups", FOLD_EVERY_S, lambda: fold_rollups(database)),
+        Job("fold_quality", QUALITY_EVERY_S, lambda: fold_quality(database)),
         Job("settle_lost", LOST_EVERY_S, lambda: settle_lost(database)),
         Job("purge_reservations", PURGE_EVERY_S, lambda: purge_reservations(database)),
         Job("purge_idempotency_keys", PURGE_EVERY_S, lambda: purge_idempotency_keys(database)),

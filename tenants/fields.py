@@ -37,6 +37,18 @@ def name_of(field: str, value: str) -> str:
     return name
 
 
+def text_of(field: str, value: str, characters_max: int) -> str:
+    """Text of several lines, without control characters that a database or a page cannot hold."""
+    text = value.strip()
+    if not 1 <= len(text) <= characters_max or any(
+        not character.isprintable() and character not in "\n\r\t" for character in text
+    ):
+        raise FieldInvalid(
+            field, f"{field} has {len(text):,} characters; give 1 to {characters_max:,}, without control characters."
+        )
+    return text
+
+
 def slug_of(field: str, value: str) -> str:
     """A name for programs: lower-case letters, digits, '-' and '_'."""
     if not _SLUG.fullmatch(value):

@@ -19,6 +19,7 @@ from uuid import UUID
 
 from sqlalchemy.exc import ProgrammingError
 
+from tenants import quality_repository
 from tenants import snapshot_repository as repository
 from tenants.cache import TenantCache
 from tenants.change_feed import EVERYONE, POLL_INTERVAL_S, ChangeFeed
@@ -34,6 +35,7 @@ from tenants.errors import (
     SecretRejected,
     TenantSuspended,
 )
+from tenants.feedback import MeasuredQuality, measured_of
 from tenants.key_text import key_prefix
 from tenants.plaintexts import Plaintexts
 from tenants.principal import Principal, Scope
@@ -84,6 +86,7 @@ class _TenantFacts:
 
     credentials: tuple[CredentialFacts, ...]
     policy_names: tuple[str, ...]
+    measured: tuple[MeasuredQuality, ...]
     sealed: Mapping[UUID, bytes] = field(repr=False)
     keys: Mapping[int, WrappedKey] = field(repr=False)
 
@@ -188,6 +191,10 @@ class Snapshot:
         """The names of the tenant's policies, sorted."""
         return (await self._tenant(tenant_id)).policy_names
 
+    async def measured_quality(self, tenant_id: UUID) -> tuple[MeasuredQuality, ...]:
+        """What the tenant measured of models, as it was folded last."""
+        return (await self._tenant(tenant_id)).measured
+
     async def _tenant(self, tenant_id: UUID) -> _TenantFacts:
         facts = await self._tenants.get(tenant_id)
         assert facts is not None
@@ -242,6 +249,7 @@ class Snapshot:
                 credentials = await repository.select_credentials(session, tenant_id)
                 keys = await repository.select_tenant_keys(session, tenant_id)
                 policy_names = await repository.select_policy_names(session, tenant_id)
+                measured = await quality_repository.select_evidence(session, tenant_id)
         return tenant_id, _TenantFacts(
             credentials=tuple(
                 CredentialFacts(
@@ -255,6 +263,7 @@ class Snapshot:
                 for row in credentials
             ),
             policy_names=policy_names,
+            measured=measured_of(measured),
             sealed={row.credential_id: row.secret for row in credentials},
             keys={key.version: key for key in keys},
         )

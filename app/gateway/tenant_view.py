@@ -11,9 +11,18 @@ from typing import Final
 from uuid import UUID
 
 from app.providers import candidates_for
-from app.routing import Candidate, Policy, PolicyNotFound, RouteTable, compile_policy
+from app.routing import (
+    Candidate,
+    Measured,
+    Policy,
+    PolicyNotFound,
+    QualityEvidence,
+    QualitySource,
+    RouteTable,
+    compile_policy,
+)
 from billing import BillingSnapshot, Plan
-from tenants import EVERYONE, PLATFORM_TENANT_ID, CredentialFacts, Snapshot
+from tenants import EVERYONE, PLATFORM_TENANT_ID, CredentialFacts, MeasuredQuality, Snapshot
 
 DEFAULT_POLICY: Final = "default"
 VIEWS_MAX: Final = 10_000
@@ -27,6 +36,7 @@ class TenantView:
     candidates: tuple[Candidate, ...]
     pools: Mapping[UUID, tuple[CredentialFacts, ...]]  # by a candidate's credential: all that may stand in for it
     tables: Mapping[str, RouteTable]  # by the name of their policy
+    measured: Measured  # what moves the candidates' expected quality
 
     @property
     def policies(self) -> Collection[str]:
@@ -82,11 +92,13 @@ class TenantViews:
                 if stored is not None:
                     policies[name] = compile_policy(stored.document, name=name, version=stored.version)
         prices = await self._billing.price_book()
-        candidates = candidates_for(own=own, shared=shared, prices=prices, plan=plan)
+        measured = _measured(await self._snapshot.measured_quality(tenant_id))
+        candidates = candidates_for(own=own, shared=shared, prices=prices, plan=plan, measured=measured)
         return TenantView(
             plan=plan,
             candidates=candidates,
             pools=_pools(own) | _pools(shared),
+            measured=measured,
             tables={
                 name: RouteTable(policy, candidates, plan_allows=plan.allows, plan_id=plan.plan_id)
                 for name, policy in policies.items()
@@ -107,3 +119,14 @@ def _pools(credentials: Sequence[CredentialFacts]) -> dict[UUID, tuple[Credentia
     for credential in credentials:
         by_provider.setdefault(credential.provider_name, []).append(credential)
     return {pool[0].credential_id: tuple(pool) for pool in by_provider.values()}
+
+
+def _measured(rows: Sequence[MeasuredQuality]) -> Measured:
+    """Evidence by the name of the candidate that it is about."""
+    by_model: dict[str, list[QualityEvidence]] = {}
+    for row in rows:
+        evidence = QualityEvidence(
+            task=row.task, source=QualitySource(row.source), prompts=row.prompts, reached=row.reached
+        )
+        by_model.setdefault(row.model, []).append(evidence)
+    return {model: tuple(evidence) for model, evidence in by_model.items()}
