@@ -20,6 +20,7 @@ from app.gateway.causes import exhausted, is_impatience, outcome_of, read_retry_
 from app.gateway.errors import UpstreamResting
 from app.gateway.exchange import Attempt, Exchange
 from app.gateway.health import Health
+from app.gateway.pace import Pace
 from app.gateway.tenant_view import TenantView
 from app.gateway.tries import Tries, Try
 from app.providers import (
@@ -108,6 +109,7 @@ class Attempts:
         self._snapshot = snapshot
         self._limits = limits
         self._health = health
+        self.pace = Pace()
 
     async def open(self, exchange: Exchange, decision: RouteDecision, view: TenantView) -> Opened:
         """The first answer of the ranked candidates.
@@ -181,7 +183,10 @@ class Attempts:
             raise
         if opened.stream is None:
             self._health.end(attempt.credential_id, attempt.model, monotonic(), None)
-        exchange.served_by = attempt.ranked.candidate
+        served = exchange.served_by = attempt.ranked.candidate
+        is_streamed = opened.stream is not None
+        latency_ms = (attempt.first_token_ms or 0) if is_streamed else exchange.attempts[-1].latency_ms
+        self.pace.took(served, latency_ms, is_streamed=is_streamed, now=monotonic())
         return opened
 
     async def count_tokens(self, exchange: Exchange, decision: RouteDecision, view: TenantView) -> int | None:

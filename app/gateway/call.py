@@ -18,6 +18,7 @@ class Hints(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     metadata: dict[str, str] = {}
     policy_name: str | None = None
+    session: str | None = None
     cost_nano_usd_max: int | None = None
     no_fallback: bool = False
 

@@ -150,6 +150,8 @@ class Pipeline:
             table,
             headroom_nano_usd=admission.headroom_nano_usd,
             unspent_nano_usd=admission.unspent_nano_usd,
+            request_id=exchange.call.request_id,
+            latency_ms_of=self._attempts.pace.latency_ms,
         )
         return exchange.decision
 

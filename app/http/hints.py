@@ -19,6 +19,7 @@ TAGS_MAX: Final = 20
 TAG_CHARS_MAX: Final = 64
 REQUEST_ID_CHARS_MAX: Final = 128
 IDEMPOTENCY_KEY_CHARS_MAX: Final = 255
+SESSION_CHARS_MAX: Final = 256
 COST_USD_MAX: Final = Decimal(1_000_000)
 NANO_PER_USD: Final = 1_000_000_000
 
@@ -38,6 +39,7 @@ def read_hints(headers: RequestHeaders) -> Hints:
         tags=_tags(header(headers, b"x-signalbox-tags")),
         metadata=_metadata(header(headers, b"x-signalbox-metadata")),
         policy_name=header(headers, b"x-signalbox-policy"),
+        session=_session(header(headers, b"x-signalbox-session")),
         cost_nano_usd_max=_cost(header(headers, b"x-signalbox-max-cost")),
         no_fallback=_flag(header(headers, b"x-signalbox-no-fallback")),
     )
@@ -81,6 +83,13 @@ def _metadata(value: str | None) -> dict[str, str]:
     if len(pairs) > METADATA_PAIRS_MAX or is_long:
         raise HeaderInvalid("x-signalbox-metadata", expected)
     return pairs
+
+
+def _session(value: str | None) -> str | None:
+    session = (value or "").strip()
+    if len(session) > SESSION_CHARS_MAX:
+        raise HeaderInvalid("x-signalbox-session", f"at most {SESSION_CHARS_MAX} characters")
+    return session or None
 
 
 def _cost(value: str | None) -> int | None:

@@ -74,6 +74,7 @@ class CallReader:
                 policy_name=hints.policy_name or _named_policy(body.model),
                 cost_nano_usd_max=hints.cost_nano_usd_max,
                 no_fallback=hints.no_fallback,
+                session=hints.session,
             )
             return ChatRequest(body=body, facts=facts, hints=hints, body_hash=digest(raw) if once_key else b"")
 

@@ -4,8 +4,11 @@ The live path, the dry run, the console and a replay call the same `decide`. The
 same decision, and a decision never ranks a candidate that the plan, the policy or a cap excludes.
 """
 
+from uuid import UUID
+
 import msgspec
 
+from app.routing.circumstances import NO_REQUEST, QUIET, Circumstances, LatencyOf, unmeasured
 from app.routing.constraints import demand_of
 from app.routing.decision import Exclusion, RouteDecision, Signals
 from app.routing.errors import NoCandidateLeft, OverBudget
@@ -15,9 +18,17 @@ from app.routing.words import reason_of, refusal_of
 
 
 def decide(
-    signals: Signals, table: RouteTable, *, headroom_nano_usd: int | None, unspent_nano_usd: int | None
+    signals: Signals,
+    table: RouteTable,
+    *,
+    headroom_nano_usd: int | None,
+    unspent_nano_usd: int | None,
+    request_id: UUID = NO_REQUEST,
+    latency_ms_of: LatencyOf = unmeasured,
 ) -> RouteDecision:
     """Decide the route of a request. A headroom of None means that no budget covers it.
+
+    A strategy that draws does so by the request's session, else by its id.
 
     Raises ModelNotFound, ModelNotAllowed, and with the refused decision inside NoCandidateLeft or,
     where more budget would leave a candidate, OverBudget.
@@ -30,7 +41,15 @@ def decide(
         headroom_nano_usd=headroom_nano_usd,
         cost_nano_usd_max=choice.cost_nano_usd_max,
     )
-    ranking = rank(lineup, demand)
+    circumstances = QUIET
+    if lineup.is_live:
+        circumstances = Circumstances(
+            request_id=request_id,
+            session=signals.facts.session,
+            rule=f"{table.policy.name}/{chosen.rule}",
+            latency_ms_of=latency_ms_of,
+        )
+    ranking = rank(lineup, demand, circumstances)
     order = ranking.order
     decision = RouteDecision(
         policy_name=table.policy.name,
@@ -46,6 +65,8 @@ def decide(
         baseline=ranking.baseline,
         plan_id=table.plan_id,
         headroom_nano_usd=headroom_nano_usd,
+        choice=lineup.choice_json,
+        draw=ranking.live.draw,
         first_token_ms_max=choice.first_token_ms_max,
         moves_on_refusal=choice.moves_on_refusal,
     )

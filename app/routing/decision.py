@@ -15,6 +15,7 @@ from app.routing.language import language_of
 from app.routing.taxonomy import Rag
 
 NO_ROWS: Final = msgspec.Raw(b"[]")
+NO_CHOICE: Final = msgspec.Raw(b"{}")
 LANGUAGE_CODE: Final = re.compile("[a-z]{2}")  # ISO 639-1
 
 DecidedBy = Literal["tag", "keyword", "structure", "default", "classifier", "model"]
@@ -47,6 +48,7 @@ class RequestFacts(msgspec.Struct, frozen=True, kw_only=True):
     policy_name: str | None = None  # from `auto/<policy>` or the header
     cost_nano_usd_max: int | None = None
     no_fallback: bool = False
+    session: str | None = None  # the caller's name for a conversation
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +113,7 @@ class Exclusion(StrEnum):
     OVER_MAX_COST = "over_max_cost"
     UNBOUNDED = "unbounded"
     BELOW_QUALITY = "below_quality"  # the rule asks for more
+    TOO_SLOW = "too_slow"  # lately, for what the rule asks
     OTHER_OWNER = "other_owner"  # falling back to it would change whose credential pays
     NOT_AVAILABLE = "not_available"  # the policy names it, but no credential reaches it
 
@@ -134,6 +137,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     bound_nano_usd: int | None = None
     output_tokens_limit: int | None = None
     estimate_nano_usd: int | None = None
+    latency_ms: int | None = None  # as it was lately, where the rule's strategy or limit looks at it
+    utility: float | None = None  # of `balanced`: quality less what cost and latency are worth
     credential_owner: str | None = None
     is_simulated: bool = False
 
@@ -157,8 +162,10 @@ class CandidateColumns(msgspec.Struct, frozen=True, kw_only=True):
     names: msgspec.Raw = NO_ROWS
     credential_owners: msgspec.Raw = NO_ROWS
     are_simulated: msgspec.Raw = NO_ROWS
+    groups: msgspec.Raw = NO_ROWS  # place in the list and number of rows, of each group that a list sets in order
     scores: msgspec.Raw = NO_ROWS
     estimates_nano_usd: Sequence[int] = ()
+    latencies_ms: Sequence[int | None] = ()  # empty where none was looked at
     order: Sequence[int] = ()  # rows by rank
     falls: Mapping[int, Fall] = {}  # by row
     barred: Mapping[Fall, Sequence[int]] = {}  # the rows that fall for every request
@@ -183,6 +190,8 @@ class RouteDecision(msgspec.Struct, frozen=True, kw_only=True):
     refusal: str | None = None
     plan_id: str = ""
     headroom_nano_usd: int | None = None  # as it was seen; None: no budget covers the request
+    choice: msgspec.Raw = NO_CHOICE  # the strategy and its parameters
+    draw: str | None = None  # of a strategy that draws; None: nothing was drawn
     first_token_ms_max: int | None = None  # the rule's patience with each candidate
     moves_on_refusal: bool = False
 

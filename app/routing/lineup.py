@@ -73,6 +73,8 @@ class Lineup:
     estimates: tuple[tuple[int, int, int], ...]  # of the terms
     is_mixed: bool  # some are behind the tenant's own credential and some behind the platform's
     is_rated: bool  # quality, and so the task, makes a difference
+    is_live: bool  # what was measured lately or drawn makes a difference
+    choice_json: msgspec.Raw  # what a record keeps of the choice
     columns: CandidateColumns
     image_tokens_max: int  # the most of any row that says so itself
     _dearest: tuple[int, int, int]
@@ -124,7 +126,7 @@ def line_up(
     ]
     rows = sorted(
         (each for each, fall in zip(named, falls, strict=True) if fall is None),
-        key=lambda row: (row[1], not choice.patterns[row[1]].is_glob and is_platforms(row[2]), _tie(row[2])),
+        key=lambda row: (row[1], _stands_behind(choice, row[1], row[2]), _tie(row[2])),
     )
     ready = tuple(candidate for _, _, candidate in rows)
     terms = tuple(map(terms_of, ready))
@@ -138,7 +140,9 @@ def line_up(
         estimates=tuple(each.estimate for each in terms),
         is_mixed=len({candidate.credential_owner for candidate in ready}) > 1,
         is_rated=choice.quality_at_least is not None or any(candidate.quality for candidate in ready),
-        columns=_columns(ready, barred, missing),
+        is_live=choice.reads_latency or choice.draws or choice.strategy is Strategy.BALANCED,
+        choice_json=_choice_json(choice),
+        columns=_columns(choice, rows, barred, missing),
         image_tokens_max=max((each.image_tokens_max or 0 for each in terms), default=0),
         _dearest=_dearest(terms),
         _capable={},
@@ -189,9 +193,9 @@ def _rate(lineup: Lineup, task: str) -> Rated:
                 detail = f"its quality for {task} is {shown}; the rule asks for {least:.2f}"
                 falls[row] = Fall(Exclusion.BELOW_QUALITY, detail)
     match choice.strategy:
-        case Strategy.ORDERED:
+        case Strategy.ORDERED | Strategy.WEIGHTED:
             groups = _grouped(range(len(qualities)), lambda row: (lineup.places[row], _yields(lineup, row)))
-        case Strategy.CHEAPEST:
+        case Strategy.CHEAPEST | Strategy.FASTEST | Strategy.BALANCED:
             groups = (lineup.by_tie,)
         case Strategy.BEST:
             worth = [(quality is None, -(quality or 0.0)) for quality in qualities]
@@ -203,7 +207,11 @@ def _rate(lineup: Lineup, task: str) -> Rated:
 
 def _yields(lineup: Lineup, row: int) -> bool:
     """Tell whether a row stands behind the tenant's own of the same name, whatever they cost."""
-    return not lineup.choice.patterns[lineup.places[row]].is_glob and is_platforms(lineup.candidates[row])
+    return _stands_behind(lineup.choice, lineup.places[row], lineup.candidates[row])
+
+
+def _stands_behind(choice: CompiledChoice, place: int, candidate: Candidate) -> bool:
+    return not choice.patterns[place].is_glob and is_platforms(candidate)
 
 
 def _grouped(rows: Iterable[int], key: Callable[[int], object]) -> tuple[tuple[int, ...], ...]:
@@ -224,8 +232,32 @@ def _dearest(terms: Sequence[Terms]) -> tuple[int, int, int]:
     return per_input, per_output, flat
 
 
-def _columns(candidates: Sequence[Candidate], barred: Sequence[Barred], missing: Sequence[Barred]) -> CandidateColumns:
+def _choice_json(choice: CompiledChoice) -> msgspec.Raw:
+    """Write what ranked the candidates. The keys are those of a policy, but for costs and for weights, by place."""
+    told: dict[str, object] = {
+        "strategy": choice.strategy,
+        "weights": [
+            (pattern.text, weight)
+            for pattern, weight in zip(choice.patterns, choice.weights, strict=bool(choice.weights))
+        ],
+        "quality_at_least": choice.quality_at_least,
+        "cost_nano_usd_max": choice.cost_nano_usd_max,
+        "latency_ms_max": choice.latency_ms_max,
+        "quality_per_usd": choice.quality_per_usd,
+        "quality_per_second": choice.quality_per_second,
+        "may_change_owner": choice.may_change_owner,
+    }
+    return msgspec.Raw(msgspec.json.encode({key: value for key, value in told.items() if value}))
+
+
+def _columns(
+    choice: CompiledChoice,
+    named: Sequence[tuple[str, int, Candidate]],
+    barred: Sequence[Barred],
+    missing: Sequence[Barred],
+) -> CandidateColumns:
     """Write the columns that are the same for every request. Those of credentials end before the missing names."""
+    candidates = [candidate for _, _, candidate in named]
     listed = barred[:BARRED_LISTED_MAX]
     rows = (*candidates, *(one.candidate for one in listed if one.candidate is not None))
     fallen = (*listed, *missing)
@@ -233,9 +265,16 @@ def _columns(candidates: Sequence[Candidate], barred: Sequence[Barred], missing:
         names=msgspec.Raw(msgspec.json.encode([*(each.name for each in candidates), *(one.name for one in fallen)])),
         credential_owners=_column([row.credential_owner for row in rows]),
         are_simulated=_column([row.is_simulated for row in rows]),
+        groups=msgspec.Raw(msgspec.json.encode(_group_sizes(choice, named))),
         barred=rows_by_fall({len(candidates) + place: one.fall for place, one in enumerate(fallen)}),
         unlisted_count=len(barred) - len(listed),
     )
+
+
+def _group_sizes(choice: CompiledChoice, named: Sequence[tuple[str, int, Candidate]]) -> list[tuple[int, int]]:
+    """Give the place and the size of each group of rows that a list sets in order."""
+    groups = groupby(named, lambda row: (row[1], _stands_behind(choice, row[1], row[2])))
+    return [(place, len(list(group))) for (place, _), group in groups]
 
 
 def _column(values: Sequence[object]) -> msgspec.Raw:

@@ -35,11 +35,25 @@ class CompiledChoice(msgspec.Struct, frozen=True, kw_only=True):
 
     patterns: tuple[Pattern, ...]
     strategy: Strategy
-    quality_at_least: float | None
-    cost_nano_usd_max: int | None
-    may_change_owner: bool
+    weights: tuple[int, ...] = ()  # of `weighted`, by pattern; 0 stands behind
+    quality_at_least: float | None = None
+    cost_nano_usd_max: int | None = None
+    latency_ms_max: int | None = None
+    quality_per_usd: float = 0.0
+    quality_per_second: float = 0.0
+    may_change_owner: bool = False
     first_token_ms_max: int | None = None
     moves_on_refusal: bool = False
+
+    @property
+    def reads_latency(self) -> bool:
+        """Whether what was measured lately makes a difference."""
+        return self.strategy is Strategy.FASTEST or self.quality_per_second > 0 or self.latency_ms_max is not None
+
+    @property
+    def draws(self) -> bool:
+        """Whether the session or the request makes a difference."""
+        return self.strategy in {Strategy.WEIGHTED, Strategy.FASTEST}
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,8 +99,12 @@ def compile_choice(choice: Choice) -> CompiledChoice:
     return CompiledChoice(
         patterns=tuple(Pattern(text, is_glob(text), compile_glob(text)) for text in choice.candidates),
         strategy=choice.strategy,
+        weights=tuple(choice.weights.get(text, 0) for text in choice.candidates) if choice.weights else (),
         quality_at_least=choice.quality_at_least,
         cost_nano_usd_max=choice.cost_nano_usd_max,
+        latency_ms_max=choice.latency_ms_max,
+        quality_per_usd=choice.quality_per_usd,
+        quality_per_second=choice.quality_per_second,
         may_change_owner=choice.may_change_owner,
         first_token_ms_max=choice.first_token_ms_max,
         moves_on_refusal=choice.moves_on_refusal,

@@ -1,4 +1,4 @@
-"""A routing policy as a tenant writes it, typed. `policy_reader` makes it of JSON, `policy` compiles it."""
+"""A routing policy as a tenant writes it, typed. `policy_reader` makes it of JSON or YAML, `policy` compiles it."""
 
 from enum import StrEnum
 
@@ -11,8 +11,11 @@ class Strategy(StrEnum):
     """How a choice ranks its candidates."""
 
     ORDERED = "ordered"  # as listed; a glob expands cheapest first
+    WEIGHTED = "weighted"  # drawn by weight, the same again for the same session or request
     CHEAPEST = "cheapest"
     BEST = "best"
+    FASTEST = "fastest"  # by what was measured lately
+    BALANCED = "balanced"  # by utility: quality less what cost and latency are worth
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,8 +23,12 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 
     candidates: tuple[str, ...]
     strategy: Strategy = Strategy.ORDERED
-    quality_at_least: float | None = None  # of `cheapest`
-    cost_nano_usd_max: int | None = None  # of `best`; written as `cost_usd_max`
+    weights: dict[str, int] = {}  # of `weighted`, by entry of `candidates`; what has none stands behind
+    quality_at_least: float | None = None
+    cost_nano_usd_max: int | None = None  # written as `cost_usd_max`
+    latency_ms_max: int | None = None  # a candidate that lately was slower falls
+    quality_per_usd: float = 0.0  # of `balanced`: the quality that one dollar more must bring
+    quality_per_second: float = 0.0  # of `balanced`: the quality that one second more must bring
     may_change_owner: bool = False  # fallback may go from the tenant's credential to the platform's, or back
     first_token_ms_max: int | None = None  # a candidate slower than this is left for the next one
     moves_on_refusal: bool = False  # a content refusal of one candidate is taken to the next

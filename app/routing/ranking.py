@@ -6,15 +6,30 @@ where its context or a cap may bar it. Invariant: `rank` bars exactly what looki
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Final
 
 import msgspec
 
 from app.routing.candidate import Candidate
+from app.routing.circumstances import QUIET, Circumstances
 from app.routing.constraints import Demand, Fit, examine, output_tokens_limits
 from app.routing.decision import CandidateColumns, Exclusion, Fall, Ranked, Verdict
 from app.routing.lazily import Lazily
 from app.routing.lineup import Capable, Lineup, Rated
+from app.routing.ordering import Groups, by_latency, by_utility, drawn_by_weight, utilities_of
+from app.routing.policy_document import Strategy
 from app.routing.terms import PER_MILLION, terms_of
+
+
+class Live(msgspec.Struct, frozen=True, kw_only=True):
+    """What was measured or drawn for one request, by row; empty where the choice does not look at it."""
+
+    draw: str | None = None
+    latencies_ms: Sequence[int | None] = ()
+    utilities: Sequence[float | None] = ()
+
+
+NOTHING_LIVE: Final = Live()
 
 
 class Ranking(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -27,6 +42,7 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     order: list[int]  # rows, the first to try first
     falls: Mapping[int, Fall]  # by row
     baseline: Candidate | None  # the dearest that fits, whoever pays for it
+    live: Live = NOTHING_LIVE
 
     def ranked(self) -> Sequence[Ranked]:
         """Give what to try, in order."""
@@ -44,7 +60,9 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             names=fixed.names,
             credential_owners=fixed.credential_owners,
             are_simulated=fixed.are_simulated,
+            groups=fixed.groups,
             scores=self.rated.scores,
+            latencies_ms=self.live.latencies_ms,
             estimates_nano_usd=self.estimates_nano_usd,
             order=self.order,
             falls=self.falls,
@@ -68,31 +86,47 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         lineup, task = self.lineup, self.demand.task
         ranked = [
             msgspec.structs.replace(
-                _verdict(each.candidate, task, self.estimates_nano_usd[row]),
+                self._told(row),
                 rank=rank,
                 bound_nano_usd=each.bound_nano_usd,
                 output_tokens_limit=each.output_tokens_limit,
             )
             for rank, (row, each) in enumerate(zip(self.order, self.ranked(), strict=True), start=1)
         ]
-        fallen: list[tuple[int, Candidate, Fall, int | None]] = [
-            (lineup.places[row], lineup.candidates[row], fall, self.estimates_nano_usd[row])
+        fallen = [
+            (lineup.places[row], lineup.candidates[row], _fallen(self._told(row), fall))
             for row, fall in self.falls.items()
         ]
         fallen += [
-            (one.place, one.candidate, one.fall, _estimate(one.candidate, self.demand))
+            (
+                one.place,
+                one.candidate,
+                _fallen(_verdict(one.candidate, task, _estimate(one.candidate, self.demand)), one.fall),
+            )
             for one in lineup.barred
             if one.candidate is not None
         ]
         fallen.sort(key=lambda one: (one[0], one[1].name, one[1].credential_id.int))
         return (
             *ranked,
-            *(_fallen(_verdict(candidate, task, estimate), fall) for _, candidate, fall, estimate in fallen),
+            *(verdict for _, _, verdict in fallen),
             *(_fallen(Verdict(name=one.name, rank=None), one.fall) for one in lineup.barred if one.candidate is None),
         )
 
+    def _told(self, row: int) -> Verdict:
+        """Tell of a row all but what became of it."""
+        verdict = _verdict(self.lineup.candidates[row], self.demand.task, self.estimates_nano_usd[row])
+        live = self.live
+        if live is NOTHING_LIVE:
+            return verdict
+        return msgspec.structs.replace(
+            verdict,
+            latency_ms=live.latencies_ms[row] if live.latencies_ms else None,
+            utility=live.utilities[row] if live.utilities else None,
+        )
 
-def rank(lineup: Lineup, demand: Demand) -> Ranking:
+
+def rank(lineup: Lineup, demand: Demand, circumstances: Circumstances = QUIET) -> Ranking:
     """Order the rows that fit. Ties go to the cheaper, then to the tenant's own credential."""
     capable, rated = lineup.capable(demand.needs, demand.facts.features), lineup.rated(demand.task)
     falls = {**rated.falls, **capable.falls, **_barred_by_size(lineup, capable, demand)}
@@ -101,9 +135,11 @@ def rank(lineup: Lineup, demand: Demand) -> Ranking:
         (input_tokens * per_input + output_tokens * per_output + flat) // PER_MILLION
         for per_input, per_output, flat in lineup.estimates
     ]
-    order: list[int] = []
-    for group in rated.groups:
-        order += sorted(group, key=estimates.__getitem__) if len(group) > 1 else group
+    live = NOTHING_LIVE
+    if lineup.is_live:
+        live = _live(lineup, rated, estimates, demand, circumstances)
+        falls |= _too_slow(lineup.choice.latency_ms_max, live.latencies_ms)
+    order = _ordered(lineup, rated.groups, estimates, live)
     fitting = lineup.by_tie
     if falls:
         order = [row for row in order if row not in falls]
@@ -121,7 +157,57 @@ def rank(lineup: Lineup, demand: Demand) -> Ranking:
         order=order,
         falls=falls,
         baseline=baseline,
+        live=live,
     )
+
+
+def _ordered(lineup: Lineup, groups: Groups, estimates: Sequence[int], live: Live) -> list[int]:
+    match lineup.choice.strategy:
+        case Strategy.FASTEST:
+            return by_latency(lineup.by_tie, live.latencies_ms, estimates, live.draw or "0")
+        case Strategy.BALANCED:
+            return by_utility(lineup.by_tie, live.utilities, estimates)
+        case Strategy.WEIGHTED:
+            entries = [
+                (pattern.text, weight)
+                for pattern, weight in zip(lineup.choice.patterns, lineup.choice.weights, strict=True)
+            ]
+            groups = drawn_by_weight(groups, lineup.places, entries, live.draw or "0")
+        case Strategy.ORDERED | Strategy.CHEAPEST | Strategy.BEST:
+            pass
+    order: list[int] = []
+    for group in groups:
+        order += sorted(group, key=estimates.__getitem__) if len(group) > 1 else group
+    return order
+
+
+def _live(lineup: Lineup, rated: Rated, estimates: Sequence[int], demand: Demand, circumstances: Circumstances) -> Live:
+    choice, is_streamed = lineup.choice, demand.facts.is_streamed
+    latencies_ms: Sequence[int | None] = ()
+    if choice.reads_latency:
+        latencies_ms = [circumstances.latency_ms_of(candidate, is_streamed) for candidate in lineup.candidates]
+    utilities: Sequence[float | None] = ()
+    if choice.strategy is Strategy.BALANCED:
+        utilities = utilities_of(
+            rated.qualities,
+            estimates,
+            latencies_ms,
+            quality_per_usd=choice.quality_per_usd,
+            quality_per_second=choice.quality_per_second,
+        )
+    draw = circumstances.draw() if choice.draws else None
+    return Live(draw=draw, latencies_ms=latencies_ms, utilities=utilities)
+
+
+def _too_slow(most_ms: int | None, latencies_ms: Sequence[int | None]) -> dict[int, Fall]:
+    """Bar the rows that lately were slower than the rule allows; one that was not measured may show what it does."""
+    if most_ms is None:
+        return {}
+    return {
+        row: Fall(Exclusion.TOO_SLOW, f"it took {latency_ms:,} ms lately; the rule asks for at most {most_ms:,}")
+        for row, latency_ms in enumerate(latencies_ms)
+        if latency_ms is not None and latency_ms > most_ms
+    }
 
 
 def _barred_by_size(lineup: Lineup, capable: Capable, demand: Demand) -> dict[int, Fall]:

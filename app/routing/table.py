@@ -97,9 +97,6 @@ def _choice_of_one(name: str) -> CompiledChoice:
     return CompiledChoice(
         patterns=(Pattern(name, False, name.__eq__),),
         strategy=Strategy.ORDERED,
-        quality_at_least=None,
-        cost_nano_usd_max=None,
-        may_change_owner=False,
     )
 
 

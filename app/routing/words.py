@@ -17,8 +17,11 @@ REFUSALS_SHOWN: Final = 10
 
 _STRATEGY_WORDS: Final = {
     Strategy.ORDERED: "first in order",
+    Strategy.WEIGHTED: "drawn by weight",
     Strategy.CHEAPEST: "cheapest",
     Strategy.BEST: "best",
+    Strategy.FASTEST: "fastest lately",
+    Strategy.BALANCED: "most utility",
 }
 
 
@@ -65,6 +68,8 @@ class DecisionView(msgspec.Struct, Generic[Candidates], frozen=True, kw_only=Tru
     plan_id: str
     headroom_nano_usd: int | None
     baseline_model: str | None
+    choice: msgspec.Raw
+    draw: str | None
     first_token_ms_max: int | None
     moves_on_refusal: bool
 
@@ -140,6 +145,8 @@ def decision_view(decision: RouteDecision, candidates: Candidates) -> DecisionVi
         plan_id=decision.plan_id,
         headroom_nano_usd=decision.headroom_nano_usd,
         baseline_model=None if baseline is None else baseline.name,
+        choice=decision.choice,
+        draw=decision.draw,
         first_token_ms_max=decision.first_token_ms_max,
         moves_on_refusal=decision.moves_on_refusal,
     )

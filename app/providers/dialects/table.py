@@ -87,10 +87,11 @@ def read_facts(
     policy_name: str | None = None,
     cost_nano_usd_max: int | None = None,
     no_fallback: bool = False,
+    session: str | None = None,
 ) -> RequestFacts:
     """Read what routing needs off a request in any dialect; `metadata` from the header is laid over the body's."""
     facts = DIALECTS[body.dialect].facts_of(body)
-    if not (tags or metadata or policy_name or no_fallback) and cost_nano_usd_max is None:
+    if not (tags or metadata or policy_name or no_fallback or session) and cost_nano_usd_max is None:
         return facts
     return msgspec.structs.replace(
         facts,
@@ -99,6 +100,7 @@ def read_facts(
         policy_name=policy_name,
         cost_nano_usd_max=cost_nano_usd_max,
         no_fallback=no_fallback,
+        session=session,
     )
 
 

@@ -19,6 +19,7 @@ from app.routing import compile_policy as compile_bytes
 from billing import CredentialOwner, Price
 
 NANO_USD_PER_USD = 1_000_000_000
+SOME_REQUEST = UUID(int=7)
 
 
 def make_candidate(
@@ -96,8 +97,11 @@ def route(
     allowed: set[str] | None = None,
     headroom: int | None = None,
     unspent: int | None = None,
+    request_id: UUID = SOME_REQUEST,
+    latencies_ms: dict[str, int] | None = None,
 ) -> RouteDecision:
-    """Decide; `allowed` of None is a plan that includes every model."""
+    """Decide; `allowed` of None is a plan that includes every model. Latencies are by name."""
+    measured = latencies_ms or {}
     return decide(
         signals or make_signals(),
         RouteTable(
@@ -108,6 +112,8 @@ def route(
         ),
         headroom_nano_usd=headroom,
         unspent_nano_usd=unspent,
+        request_id=request_id,
+        latency_ms_of=lambda candidate, _is_streamed: measured.get(candidate.name),
     )
 
 

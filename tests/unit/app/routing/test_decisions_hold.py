@@ -42,6 +42,12 @@ CHOICES = st.builds(
             {"strategy": "cheapest", "quality_at_least": 0.5},
             {"strategy": "best"},
             {"strategy": "best", "cost_usd_max": 0.01},
+            {"strategy": "ordered", "quality_at_least": 0.2, "cost_usd_max": 1},
+            {"strategy": "fastest"},
+            {"strategy": "fastest", "latency_ms_max": 300},
+            {"strategy": "balanced", "quality_per_usd": 20},
+            {"strategy": "balanced", "quality_per_usd": 3, "quality_per_second": 0.5},
+            {"strategy": "cheapest", "latency_ms_max": 100},
         ]
     ),
     st.booleans(),
@@ -54,6 +60,7 @@ SIGNALS = st.builds(
     choices=st.integers(1, 4),
     has_tools=st.booleans(),
     has_images=st.booleans(),
+    is_streamed=st.booleans(),
     images=st.sampled_from([0, 0, 1, 20]),
     image_tokens_bound=st.sampled_from([0, 4_784, 48_169]),
     is_unbounded=st.booleans(),
@@ -81,6 +88,7 @@ def counts(candidate: Candidate, facts: RequestFacts) -> Iterator[int]:
     candidates=CANDIDATES,
     allowed=st.sets(st.sampled_from(MODELS)),
     headroom=CAPS,
+    latencies_ms=st.dictionaries(st.sampled_from(MODELS), st.integers(1, 900)),
     data=st.data(),
 )
 def test_decision_keeps_its_promises(
@@ -90,6 +98,7 @@ def test_decision_keeps_its_promises(
     candidates: list[Candidate],
     allowed: set[str],
     headroom: int | None,
+    latencies_ms: dict[str, int],
     data: st.DataObject,
 ) -> None:
     rules = [{"name": "vip", "when": {"tags": "vip"}, "then": vip}]
@@ -97,7 +106,14 @@ def test_decision_keeps_its_promises(
 
     def decided(given_candidates: list[Candidate]) -> RouteDecision:
         try:
-            return route(signals, policy, candidates=given_candidates, allowed=allowed, headroom=headroom)
+            return route(
+                signals,
+                policy,
+                candidates=given_candidates,
+                allowed=allowed,
+                headroom=headroom,
+                latencies_ms=latencies_ms,
+            )
         except NoCandidateLeft as error:
             return error.decision
 
@@ -117,6 +133,7 @@ def test_decision_keeps_its_promises(
     for ranked in decision.ranked:
         candidate = ranked.candidate
         assert candidate in named
+        assert latencies_ms.get(candidate.name, 0) <= choice.get("latency_ms_max", 900)
         assert candidate.name in allowed
         assert candidate.price is not None
         assert candidate.capabilities is None or candidate.capabilities or not (facts.has_tools or facts.has_images)

@@ -6,13 +6,9 @@ from typing import Any
 import pytest
 
 from app.routing import PolicyInvalid, check_policy, compile_policy, load_default_policy
-from app.routing.policy_reader import (
-    CONDITION_DEPTH_MAX,
-    CONDITION_NODES_MAX,
-    DOCUMENT_BYTES_MAX,
-    PROBLEMS_MAX,
-    RULES_MAX,
-)
+from app.routing.condition_reader import CONDITION_DEPTH_MAX, CONDITION_NODES_MAX
+from app.routing.policy_reader import PROBLEMS_MAX, RULES_MAX
+from app.routing.policy_text import DOCUMENT_BYTES_MAX
 from tests.unit.app.routing.builders import make_candidate, make_document, make_signals, ranked_names, route
 
 SANDBOX = ("swift-mini", "steady-base", "coder-pro", "deep-large")
@@ -49,8 +45,8 @@ def test_every_problem_is_told_at_once_with_its_path() -> None:
         "aliases": {"auto": "sandbox/a", "fast": "swift"},
         "keywords": {"refund": ["money back", "money back", "*"]},
         "rules": [
-            {"name": "a", "when": {"task": "code_gen", "foo": 1}, "then": {"candidates": [], "strategy": "fastest"}},
-            {"name": "a", "whn": {}, "then": {**THEN, "cost_usd_max": 1, "candidates": ["x/a", "gpt-5", "x/a"]}},
+            {"name": "a", "when": {"task": "code_gen", "foo": 1}, "then": {"candidates": [], "strategy": "quickest"}},
+            {"name": "a", "whn": {}, "then": {**THEN, "quality_per_usd": 1, "candidates": ["x/a", "gpt-5", "x/a"]}},
             {"when": {"turns": {"<": "two"}, "has_tools": {"in": [True]}}},
         ],
     }
@@ -70,7 +66,7 @@ def test_every_problem_is_told_at_once_with_its_path() -> None:
         "rules[1].whn",
         "rules[1].then.candidates",
         "rules[1].then.candidates[1]",
-        "rules[1].then.cost_usd_max",
+        "rules[1].then.quality_per_usd",
         "rules[2].name",
         "rules[2].then",
         "rules[2].when.turns.<",
@@ -188,3 +184,22 @@ def test_default_policy_serves_a_tenant_with_one_unheard_of_vendor() -> None:
     for task in ("code_generation", "planning", "translation", "marketing_copy", "open_qa"):
         decision = route(make_signals(task), policy, candidates=[make_candidate("newcomer/model")])
         assert ranked_names(decision) == ["newcomer/model"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "problem"),
+    [
+        ({"strategy": "weighted"}, "default.weights: is missing"),
+        ({"strategy": "weighted", "weights": {}}, "default.weights: is empty"),
+        ({"strategy": "weighted", "weights": {"y/*": 1}}, "default.weights.y/*: is not among the candidates"),
+        ({"strategy": "weighted", "weights": {"*": 1.5}}, "default.weights.*: must be a whole number"),
+        ({"strategy": "weighted", "weights": {"*": 0}}, "default.weights.*: must lie between"),
+        ({"strategy": "ordered", "weights": {"*": 1}}, "default.weights: goes with the strategy 'weighted'"),
+        ({"strategy": "balanced"}, "default: 'balanced' weighs quality against something"),
+        ({"strategy": "best", "quality_per_second": 1}, "default.quality_per_second: goes with the strategy"),
+        ({"strategy": "fastest", "latency_ms_max": 0}, "default.latency_ms_max: must lie between"),
+    ],
+)
+def test_what_a_strategy_needs_and_does_not_take_is_told(choice: dict[str, Any], problem: str) -> None:
+    document = {"default": {"candidates": ["*"], **choice}}
+    assert any(told.startswith(problem) for told in problems_of(document))
