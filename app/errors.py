@@ -40,6 +40,7 @@ from billing import (
     BudgetContended,
     BudgetInvalid,
     BudgetUsedUp,
+    ManagementRateLimited,
     MeterUnavailable,
     Outcome,
     PlanUnknown,
@@ -124,6 +125,7 @@ ROW_BY_ERROR: Final[dict[type[BaseException], ErrorRow]] = {
     RoutingError: FAULT,
     # billing
     RateLimited: ErrorRow(429, "requests", "rate_limit_exceeded", Outcome.RATE_LIMITED, may_retry=True),
+    ManagementRateLimited: ErrorRow(429, "requests", "management_rate_exceeded", Outcome.RATE_LIMITED, may_retry=True),
     BudgetUsedUp: ErrorRow(402, "insufficient_quota", "budget_exceeded", Outcome.BUDGET),
     BudgetContended: ErrorRow(429, "requests", "budget_contended", Outcome.BUDGET, may_retry=True),
     MeterUnavailable: ErrorRow(503, "server_error", "meter_unavailable", Outcome.GATEWAY_FAULT, may_retry=True),
@@ -177,7 +179,7 @@ def message_of(error: BaseException) -> str:
 def retry_after_s(error: BaseException) -> int | None:
     """Seconds to wait before the next try, when the error knows."""
     match error:
-        case RateLimited():
+        case RateLimited() | ManagementRateLimited():
             return max(1, -(-error.retry_after_ms // 1000))
         case BudgetContended() | RequestRunning() | UpstreamRejected() | UpstreamResting():
             return error.retry_after_s

@@ -33,7 +33,7 @@ from app.http.probes import probe_routes
 from app.providers import AllowList, Transport, check_address
 from app.settings import read_settings
 from app.telemetry import configure_logs
-from billing import BillingSnapshot, CommitMeter, IdempotencyKeys
+from billing import BillingSnapshot, CommitMeter, IdempotencyKeys, admit_management
 from dashboard import ConsoleServices, console_routes
 from tenants import Database, Snapshot, Vault, check_master_key
 
@@ -172,6 +172,8 @@ def _management_services(gateway: Gateway) -> ManagementServices:
         database=gateway.database,
         vault=gateway.vault,
         principal=gateway.snapshot.principal,
+        admit=partial(admit_management, gateway.database),
         known_models=known_models,
         check_address=partial(check_address, allow=gateway.upstream_allow),
+        idempotency_keys=gateway.idempotency_keys,
     )

@@ -7,6 +7,7 @@ from billing.errors import (
     BudgetContended,
     BudgetInvalid,
     BudgetUsedUp,
+    ManagementRateLimited,
     MeterUnavailable,
     PlanUnknown,
     PriceBookRejected,
@@ -17,6 +18,7 @@ from billing.idempotency import Claim, Claimed, ClaimState, digest
 from billing.idempotency_keys import IdempotencyKeys
 from billing.idempotency_repository import purge_idempotency_keys
 from billing.lost_calls import settle_lost
+from billing.management_rate import admit_management
 from billing.meter import Admission, AdmissionRequest, BudgetFacts, Meter, Reservation
 from billing.money import usd
 from billing.plan import DEFAULT_PLAN_ID, Feature, Plan
@@ -64,6 +66,7 @@ __all__ = [
     "Feature",
     "IdempotencyKeys",
     "ImportReport",
+    "ManagementRateLimited",
     "Meter",
     "MeterUnavailable",
     "Outcome",
@@ -84,6 +87,7 @@ __all__ = [
     "UsageDimension",
     "UsageRow",
     "add_histograms",
+    "admit_management",
     "billed_nano_usd",
     "change_plan",
     "declare_prices",

@@ -2,6 +2,7 @@
 
 BillingError
 ├── RateLimited          the plan's request rate is used for the moment
+├── ManagementRateLimited  the management API's request rate is used for the moment
 ├── BudgetUsedUp         spent money leaves no room
 ├── BudgetContended      requests in flight hold the room that is left
 ├── MeterUnavailable     the database did not answer; nothing was admitted
@@ -28,6 +29,17 @@ class RateLimited(BillingError):
         self.requests_per_minute = requests_per_minute
         self.retry_after_ms = retry_after_ms
         self.reset_ms = reset_ms
+
+
+class ManagementRateLimited(BillingError):
+    """More calls of the management API than it takes of one tenant."""
+
+    def __init__(self, *, requests_per_minute: int, retry_after_ms: int) -> None:
+        super().__init__(
+            f"The management API takes {requests_per_minute} requests per minute of a tenant and they are used. "
+            f"Retry in {max(1, -(-retry_after_ms // 1000))} s. Calls of models are not affected."
+        )
+        self.retry_after_ms = retry_after_ms
 
 
 class BudgetUsedUp(BillingError):

@@ -16,6 +16,7 @@ from billing.connection import Connection
 from billing.meter import AdmissionRequest, Reservation
 from billing.records import RequestRecord
 from billing.settlement import rows_json
+from tenants import Database
 
 DEAD_LETTER_KIND: Final = "request_record"
 
@@ -81,6 +82,17 @@ async def release_batch(connection: Connection, attempts: Sequence[tuple[UUID, U
         [attempt_id for _, attempt_id in attempts],
         [None] * len(attempts),
     )
+
+
+async def take_management_request(
+    database: Database, tenant_id: UUID, *, requests_per_minute: int, request_burst: int
+) -> int:
+    """Take a call of the management API off its tenant's rate; 0, or the milliseconds until one fits."""
+    pool = await database.meter_pool()
+    retry_after_ms: int = await pool.fetchval(
+        "SELECT take_management_request($1, $2, $3)", tenant_id, requests_per_minute, request_burst
+    )
+    return retry_after_ms
 
 
 async def keep_dead_letter(connection: Connection, record: RequestRecord, error: str) -> None:

@@ -76,13 +76,14 @@ Caller = NamedDependency[Presented]
 
 
 def only_with_key(services: ManagementServices) -> Callable[[Connection, BaseRouteHandler], Awaitable[None]]:
-    """The guard of the API. Raises KeyMissing, KeyRejected, TenantSuspended, ScopeMissing."""
+    """The guard of the API. Raises KeyMissing, KeyRejected, TenantSuspended, ManagementRateLimited, ScopeMissing."""
 
     async def guard(connection: Connection, _: BaseRouteHandler) -> None:
         scheme, _mark, key = (header(headers_of(connection.scope), b"authorization") or "").partition(" ")
         if scheme.lower() != "bearer" or not key.strip():
             raise KeyMissing(KeyPrefix.MANAGEMENT)
         principal = await services.principal(key.strip())
+        await services.admit(principal.tenant_id)
         assert isinstance(connection, Request)
         # Which methods an address takes is the framework's own answer, and no secret to whoever holds a key.
         if connection.method != "OPTIONS":

@@ -13,6 +13,7 @@ from litestar.params import FromPath, JSONBody
 
 from app.http.api.access import Caller
 from app.http.api.answers import PAGE, After, Limit, Page, answer_of, page_of
+from app.http.api.once import SHOWS_SECRET
 from app.http.api.projects import Name
 from app.http.api.services import Services
 from tenants import (
@@ -95,7 +96,7 @@ class Keys(Controller):
         keys = await list_keys(services.database, caller.tenant_id, after=after, limit=limit + 1)
         return page_of([_answer(each, now) for each in keys], lambda key: key.api_key_id, limit=limit)
 
-    @post(summary="Create a key")
+    @post(summary="Create a key", opt={SHOWS_SECRET: True})
     async def create_key(self, caller: Caller, services: Services, data: JSONBody[NewKey]) -> CreatedKeyAnswer:
         """Keep `api_key` now: only its hash is stored."""
         if data.expires_at is not None:
@@ -114,7 +115,7 @@ class Keys(Controller):
         )
         return _created(created, services.now())
 
-    @post("/{api_key_id:uuid}/rotate", summary="Replace a key")
+    @post("/{api_key_id:uuid}/rotate", summary="Replace a key", opt={SHOWS_SECRET: True})
     async def rotate_key(
         self, caller: Caller, services: Services, api_key_id: FromPath[UUID], data: JSONBody[Rotation | None] = None
     ) -> CreatedKeyAnswer:

@@ -18,6 +18,7 @@ from app.http.api.budgets import Budgets
 from app.http.api.credentials import Credentials
 from app.http.api.keys import Keys
 from app.http.api.marks import marked
+from app.http.api.once import answers_kept, turn_taker
 from app.http.api.openapi import SCHEMA_PATH, describe
 from app.http.api.policies import Policies
 from app.http.api.problems import answer_problem
@@ -38,12 +39,13 @@ def management_routes(services: ManagementServices) -> Sequence[Router]:
         path=ROOT,
         route_handlers=CONTROLLERS,
         guards=[only_with_key(services), only_known_parameters],
+        before_request=turn_taker(services.idempotency_keys),
         dependencies={
             "services": Provide(lambda: services, sync_to_thread=False, use_cache=True),
             "caller": Provide(provide_caller, sync_to_thread=False),
         },
         exception_handlers={Exception: answer_problem},
-        middleware=[marked],
+        middleware=[marked, answers_kept(services.idempotency_keys)],
         request_max_body_size=BODY_BYTES_MAX,
     )
     description = Router(

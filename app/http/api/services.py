@@ -7,6 +7,7 @@ from uuid import UUID
 
 from litestar.di import NamedDependency
 
+from billing import IdempotencyKeys
 from tenants import CheckAddress, Database, Principal, Vault
 
 
@@ -17,13 +18,18 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagementServices:
-    """`principal` finds who presents a key, `known_models` the models that a tenant's policy may name."""
+    """`principal` finds who presents a key, `admit` takes a call off its tenant's rate.
+
+    `known_models` are the models that a tenant's policy may name.
+    """
 
     database: Database
     vault: Vault
     principal: Callable[[str], Awaitable[Principal]]
+    admit: Callable[[UUID], Awaitable[None]]
     known_models: Callable[[UUID], Awaitable[Collection[str]]]
     check_address: CheckAddress
+    idempotency_keys: IdempotencyKeys
     now: Callable[[], datetime] = utc_now
 
 

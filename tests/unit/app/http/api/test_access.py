@@ -8,9 +8,13 @@ from litestar.routes import HTTPRoute
 
 from app.http.api import ManagementServices, management_routes
 from app.http.api.access import ROOT, SCOPE_BY_ROUTE, Presented
+from app.http.api.once import SHOWS_SECRET
+from billing import IdempotencyKeys
 from tenants import Database, KeyKind, NotFound, Principal, Scope, Vault
 
 OURS, OTHER = UUID(int=1), UUID(int=2)
+# What an answer's field is called that holds a secret.
+SECRET_FIELDS = {"api_key", "secret", "signing_secret", "password", "token"}
 
 
 def presented(kind: KeyKind) -> Presented:
@@ -25,22 +29,32 @@ async def nothing(_: object) -> frozenset[str]:
     return frozenset()
 
 
-def test_every_route_has_a_row_and_every_row_a_route() -> None:
+@pytest.fixture
+def routes() -> list[HTTPRoute]:
     services = ManagementServices(
         database=Database(lambda role: ""),
         vault=Vault(bytes(32), "test"),
         principal=nothing,
+        admit=nothing,
         known_models=nothing,
         check_address=nothing,
+        idempotency_keys=IdempotencyKeys(Database(lambda role: ""), running_s_max=1),
     )  # type: ignore[arg-type]  # none of them is called
     app = Litestar([*management_routes(services)], openapi_config=None)
-    routes = {
-        (method, route.path_format)
-        for route in app.routes
-        if isinstance(route, HTTPRoute) and route.path.startswith(ROOT)
-        for method in route.methods - {"OPTIONS"}
-    }
-    assert routes == set(SCOPE_BY_ROUTE)
+    return [route for route in app.routes if isinstance(route, HTTPRoute) and route.path.startswith(ROOT)]
+
+
+def test_every_route_has_a_row_and_every_row_a_route(routes: list[HTTPRoute]) -> None:
+    doors = {(method, route.path_format) for route in routes for method in route.methods - {"OPTIONS"}}
+    assert doors == set(SCOPE_BY_ROUTE)
+
+
+def test_a_route_that_answers_with_a_secret_says_so(routes: list[HTTPRoute]) -> None:
+    makers = [each for route in routes for each in route.route_handlers if "POST" in each.http_methods]
+    assert len(makers) > 4
+    for maker in makers:
+        fields = getattr(maker.parsed_fn_signature.return_type.annotation, "__struct_fields__", ())
+        assert bool(SECRET_FIELDS & set(fields)) == bool(maker.opt.get(SHOWS_SECRET)), maker
 
 
 def test_a_model_key_is_narrowed_to_its_project() -> None:

@@ -1,0 +1,24 @@
+"""How often a tenant's programs may call the management API: a rate of its own, over all processes.
+
+Called by the API's guard. Invariant: no window of time sees more of a tenant's calls than the rate and the burst,
+and none of them takes anything off the rate of its model calls.
+"""
+
+from typing import Final
+from uuid import UUID
+
+from billing.errors import ManagementRateLimited
+from billing.meter_repository import take_management_request
+from tenants import Database
+
+REQUESTS_PER_MINUTE: Final = 600
+REQUEST_BURST: Final = 200
+
+
+async def admit_management(database: Database, tenant_id: UUID) -> None:
+    """Take one request off the rate. Raises ManagementRateLimited."""
+    retry_after_ms = await take_management_request(
+        database, tenant_id, requests_per_minute=REQUESTS_PER_MINUTE, request_burst=REQUEST_BURST
+    )
+    if retry_after_ms:
+        raise ManagementRateLimited(requests_per_minute=REQUESTS_PER_MINUTE, retry_after_ms=retry_after_ms)
