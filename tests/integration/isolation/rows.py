@@ -134,7 +134,7 @@ def _value(type_name: str, text: str, number: int) -> object:
             return bytes(32)
         case "timestamp with time zone":
             return datetime.now(UTC)
-        case "smallint" | "integer" | "bigint":
+        case "smallint" | "integer" | "bigint" | "real" | "double precision":
             return number
         case "boolean":
             return False
