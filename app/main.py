@@ -21,12 +21,14 @@ from app.commands.processes import end_with_parent
 from app.gateway.attempts import AttemptLimits, Attempts
 from app.gateway.health import Health
 from app.gateway.pipeline import Pipeline
+from app.gateway.quality_table import QualityRow, quality_rows
 from app.gateway.repeats import Repeats
 from app.gateway.settlement import Settlement
 from app.gateway.tenant_view import TenantViews
 from app.http.anthropic import AnthropicSurface
 from app.http.api import ManagementServices, answer_unrouted, management_routes
 from app.http.direct import ASGIApplication, direct
+from app.http.feedback import FeedbackSurface
 from app.http.front_door import front_door
 from app.http.openai import OpenAISurface
 from app.http.probes import probe_routes
@@ -153,6 +155,7 @@ def create_app(gateway: Gateway) -> Litestar:
         route_handlers=[
             *openai.routes(),
             *anthropic.routes(),
+            *FeedbackSurface(gateway.pipeline, gateway.database).routes(),
             *management_routes(_management_services(gateway)),
             *console_routes(ConsoleServices(database=gateway.database, is_https=gateway.options.is_https)),
             *probe_routes(gateway.database),
@@ -168,12 +171,16 @@ def _management_services(gateway: Gateway) -> ManagementServices:
     async def known_models(tenant_id: UUID) -> frozenset[str]:
         return frozenset(candidate.name for candidate in (await gateway.views.of(tenant_id)).candidates)
 
+    async def quality(tenant_id: UUID) -> tuple[QualityRow, ...]:
+        return quality_rows(await gateway.views.of(tenant_id))
+
     return ManagementServices(
         database=gateway.database,
         vault=gateway.vault,
         principal=gateway.snapshot.principal,
         admit=partial(admit_management, gateway.database),
         known_models=known_models,
+        quality=quality,
         check_address=partial(check_address, allow=gateway.upstream_allow),
         idempotency_keys=gateway.idempotency_keys,
     )

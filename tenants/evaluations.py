@@ -19,7 +19,7 @@ from tenants.evaluation_repository import EvaluationResult
 from tenants.fields import name_of, whole_of
 from tenants.principal import Actor
 
-RESULTS_MAX: Final = 2_000
+RESULTS_MAX: Final = 1_000
 PROMPTS_MAX: Final = 1_000_000
 EVALUATIONS_MAX: Final = 1_000
 NAME_CHARACTERS_MAX: Final = 200

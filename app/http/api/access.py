@@ -47,6 +47,13 @@ SCOPE_BY_ROUTE: Final[Mapping[tuple[str, str], Scope | None]] = {
     ("GET", f"{ROOT}/budgets"): Scope.USAGE_READ,
     ("POST", f"{ROOT}/budgets"): Scope.BUDGETS_WRITE,
     ("DELETE", f"{ROOT}/budgets/{{budget_id}}"): Scope.BUDGETS_WRITE,
+    ("GET", f"{ROOT}/quality"): Scope.USAGE_READ,
+    ("GET", f"{ROOT}/evaluations"): Scope.USAGE_READ,
+    ("GET", f"{ROOT}/evaluations/{{evaluation_id}}"): Scope.USAGE_READ,
+    # What is expected of models moves routes, as a policy does.
+    ("POST", f"{ROOT}/evaluations"): Scope.POLICIES_WRITE,
+    ("DELETE", f"{ROOT}/evaluations/{{evaluation_id}}"): Scope.POLICIES_WRITE,
+    ("GET", f"{ROOT}/feedback"): Scope.USAGE_READ,
     ("GET", f"{ROOT}/audit/export"): Scope.AUDIT_READ,
 }
 

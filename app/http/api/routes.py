@@ -23,12 +23,26 @@ from app.http.api.openapi import SCHEMA_PATH, describe
 from app.http.api.policies import Policies
 from app.http.api.problems import answer_problem
 from app.http.api.projects import Projects
+from app.http.api.quality import Evaluations, FeedbackList, Quality
 from app.http.api.requests import Requests
 from app.http.api.services import ManagementServices
 from app.http.api.usage import UsageReports
 from app.http.api.whoami import WhoAmI
 
-CONTROLLERS: Final = (WhoAmI, UsageReports, Requests, Projects, Keys, Credentials, Policies, Budgets, Audit)
+CONTROLLERS: Final = (
+    WhoAmI,
+    UsageReports,
+    Requests,
+    Projects,
+    Keys,
+    Credentials,
+    Policies,
+    Budgets,
+    Quality,
+    Evaluations,
+    FeedbackList,
+    Audit,
+)
 # A policy is the largest thing that is sent, and half of this.
 BODY_BYTES_MAX: Final = 524_288
 

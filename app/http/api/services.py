@@ -1,12 +1,13 @@
 """What the management API is given by the composition root; handed to every route as a dependency."""
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
 from litestar.di import NamedDependency
 
+from app.gateway.quality_table import QualityRow
 from billing import IdempotencyKeys
 from tenants import CheckAddress, Database, Principal, Vault
 
@@ -21,6 +22,7 @@ class ManagementServices:
     """`principal` finds who presents a key, `admit` takes a call off its tenant's rate.
 
     `known_models` are the models that a tenant's policy may name.
+    `quality` gives a tenant's table of expected quality.
     """
 
     database: Database
@@ -28,6 +30,7 @@ class ManagementServices:
     principal: Callable[[str], Awaitable[Principal]]
     admit: Callable[[UUID], Awaitable[None]]
     known_models: Callable[[UUID], Awaitable[Collection[str]]]
+    quality: Callable[[UUID], Awaitable[Sequence[QualityRow]]]
     check_address: CheckAddress
     idempotency_keys: IdempotencyKeys
     now: Callable[[], datetime] = utc_now

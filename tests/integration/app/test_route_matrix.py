@@ -58,6 +58,7 @@ MATRIX: Mapping[Door, Needs | Scope] = {
     Door("POST", f"{V1}/route"): Needs.MODEL_KEY,
     Door("GET", f"{V1}/models"): Needs.MODEL_KEY,
     Door("GET", f"{V1}/requests/{{wanted_id}}"): Needs.MODEL_KEY,
+    Door("POST", f"{V1}/feedback"): Needs.MODEL_KEY,
     Door("GET", f"{API_V1}/whoami"): Needs.ANY_KEY,
     Door("GET", f"{API_V1}/usage"): Scope.USAGE_READ,
     Door("GET", f"{API_V1}/requests"): Scope.USAGE_READ,
@@ -77,6 +78,12 @@ MATRIX: Mapping[Door, Needs | Scope] = {
     Door("GET", f"{API_V1}/budgets"): Scope.USAGE_READ,
     Door("POST", f"{API_V1}/budgets"): Scope.BUDGETS_WRITE,
     Door("DELETE", f"{API_V1}/budgets/{{budget_id}}"): Scope.BUDGETS_WRITE,
+    Door("GET", f"{API_V1}/quality"): Scope.USAGE_READ,
+    Door("GET", f"{API_V1}/evaluations"): Scope.USAGE_READ,
+    Door("GET", f"{API_V1}/evaluations/{{evaluation_id}}"): Scope.USAGE_READ,
+    Door("POST", f"{API_V1}/evaluations"): Scope.POLICIES_WRITE,
+    Door("DELETE", f"{API_V1}/evaluations/{{evaluation_id}}"): Scope.POLICIES_WRITE,
+    Door("GET", f"{API_V1}/feedback"): Scope.USAGE_READ,
     Door("GET", f"{API_V1}/audit/export"): Scope.AUDIT_READ,
     Door("GET", "/console/assets/{file_name}"): Needs.NOBODY,
     Door("GET", "/console/{path}"): Needs.NOBODY,
@@ -103,12 +110,23 @@ BODIES: Mapping[str, Any] = {
     f"{V1}/chat/completions": {"model": "auto", "messages": [{"role": "user", "content": "hi"}]},
     f"{V1}/messages": {"model": "auto", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]},
     f"{V1}/messages/count_tokens": {"model": "auto", "messages": [{"role": "user", "content": "hi"}]},
+    f"{API_V1}/evaluations": {
+        "name": "fresh",
+        "prompts_sha256": "a" * 64,
+        "prompt_count": 1,
+        "started_at": "2026-11-24T00:00:00Z",
+        "results": [
+            {"subject": "m", "subject_kind": "model", "model": "m", "task": "", "prompt_count": 1, "reached": 1}
+        ],
+    },
+    f"{V1}/feedback": {"request_id": UNKNOWN_ID, "thumb": "up"},
     f"{V1}/route": {"model": "auto", "messages": [{"role": "user", "content": "hi"}]},
 }
 # A policy's name is no id: another tenant of the same name publishes its own.
 OWN_NAMESPACE = Door("PUT", f"{API_V1}/policies/{{policy_name}}")
 
 
+ACCOUNT = ("/projects", "/keys", "/credentials", "/policies", "/budgets", "/evaluations", "/feedback")
 PARAMETERS = sorted({name for door in MATRIX for name in re.findall(r"\{(\w+)\}", door.path)})
 
 # Headers that say who is calling.
@@ -268,13 +286,15 @@ async def _canaries(world: World) -> tuple[dict[str, str], set[str]]:
         check_address=allow_any_address,
     )  # fmt: skip
     await publish_policy(world.database, SYSTEM, world.acme.tenant_id, "canary-acme-policy", POLICY)
+    evaluation = (await api("POST", "/evaluations", {**BODIES[f"{API_V1}/evaluations"], "name": "canary-acme"})).body
     answered = await world.chat("canary-acme-prompt", headers={"x-signalbox-metadata": '{"about": "canary-acme-tag"}'})
     await world.gateway.settlement.drain()
     request_id = answered.headers["x-signalbox-request-id"]
     ids = {
         "wanted_id": request_id, "request_id": request_id, "path": request_id, "file_name": request_id,
         "api_key_id": key["api_key_id"], "credential_id": str(credential.credential_id),
-        "budget_id": budget["budget_id"], "policy_name": "canary-acme-policy", "tenant_id": str(world.acme.tenant_id),
+        "budget_id": budget["budget_id"], "evaluation_id": evaluation["evaluation_id"],
+        "policy_name": "canary-acme-policy", "tenant_id": str(world.acme.tenant_id),
     }  # fmt: skip
     words = {"canary-acme", "Acme", world.acme.owner_email, key["api_key"], "77.77", str(world.acme.project_id)}
     return ids, words | set(ids.values()) | {project["project_id"]}
@@ -293,6 +313,9 @@ def _ids_in_bodies(world: World, ids: Mapping[str, str]) -> list[tuple[str, str,
         ("GET", f"/projects?after={project_id}", None),
         ("GET", f"/budgets?after={ids['budget_id']}", None),
         ("GET", "/policies?after=canary-acme-policy", None),
+        ("GET", f"/evaluations?after={ids['evaluation_id']}", None),
+        ("GET", f"/feedback?after={ids['request_id']}", None),
+        ("GET", f"/feedback?project_id={project_id}", None),
     ]
 
 
@@ -310,7 +333,7 @@ def _told(text: str, canaries: set[str], ids: Mapping[str, str], door: Door | No
 
 async def _account(api: API) -> list[object]:
     """What a tenant's own key reads of its account."""
-    return [(await api("GET", path)).body for path in ("/projects", "/keys", "/credentials", "/policies", "/budgets")]
+    return [(await api("GET", path)).body for path in ACCOUNT]
 
 
 async def _session(world: World, tenant: TestTenant) -> Credentials:

@@ -37,6 +37,7 @@ def routes() -> list[HTTPRoute]:
         principal=nothing,
         admit=nothing,
         known_models=nothing,
+        quality=nothing,
         check_address=nothing,
         idempotency_keys=IdempotencyKeys(Database(lambda role: ""), running_s_max=1),
     )  # type: ignore[arg-type]  # none of them is called
