@@ -34,6 +34,7 @@ from app.routing import (
     PolicyInvalid,
     PolicyNotFound,
     RoutingError,
+    SensitivityUnknown,
 )
 from billing import (
     BillingError,
@@ -118,6 +119,7 @@ ROW_BY_ERROR: Final[dict[type[BaseException], ErrorRow]] = {
     # routing
     PolicyInvalid: ErrorRow(422, _BAD, "policy_invalid", Outcome.INVALID),
     PolicyNotFound: ErrorRow(404, _BAD, "policy_not_found", Outcome.INVALID),
+    SensitivityUnknown: ErrorRow(400, _BAD, "sensitivity_not_found", Outcome.INVALID),
     ModelNotFound: ErrorRow(404, _BAD, "model_not_found", Outcome.INVALID),
     ModelNotAllowed: ErrorRow(403, _DENIED, "model_not_allowed", Outcome.NOT_ALLOWED),
     OverBudget: ErrorRow(402, "insufficient_quota", "budget_exceeded", Outcome.BUDGET),

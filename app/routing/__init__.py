@@ -21,6 +21,7 @@ from app.routing.errors import (
     PolicyInvalid,
     PolicyNotFound,
     RoutingError,
+    SensitivityUnknown,
 )
 from app.routing.lazily import Lazily
 from app.routing.policy import Policy, check_policy, compile_policy, load_default_policy
@@ -65,6 +66,7 @@ __all__ = [
     "Router",
     "RoutingError",
     "Sensitivity",
+    "SensitivityUnknown",
     "Signals",
     "Task",
     "Verdict",

@@ -15,6 +15,7 @@ from app.routing.keywords import Keyword
 from app.routing.reading import Reading, read_prompt
 from app.routing.rules import domain_by_rules, task_by_rules
 from app.routing.scoring import Heard, Vote, hear
+from app.routing.sensitivity import sensitivity_of
 from app.routing.taxonomy import DOMAIN_OF_TASK, Domain, Task
 
 TAG_CONFIDENCE: Final = 1.0
@@ -40,6 +41,7 @@ def classify(
 
     `.task` and `.domain` always have the likeliest of the named values, with a confidence that is calibrated on
     sources the classifier was not trained on: below a half, a caller does well to treat it as unknown.
+    Raises SensitivityUnknown where the caller adds a sensitivity that does not exist.
     """
     facts = asked if isinstance(asked, RequestFacts) else _facts_of(asked, metadata or {})
     reading = read_prompt(facts.instruction)
@@ -52,7 +54,7 @@ def classify(
     domain = _tagged(facts, "domain", _DOMAINS) or (
         _domain_of(guess, heard, task) if guess else domain_by_rules(heard, task)
     )
-    return Signals(task=task, domain=domain, facts=facts)
+    return Signals(task=task, domain=domain, facts=facts, sensitivity=sensitivity_of(facts, domain))
 
 
 def _tagged(facts: RequestFacts, kind: str, known: Collection[str]) -> Evidence | None:

@@ -5,11 +5,17 @@ RoutingError
 ├── PolicyNotFound      the caller names a policy that the tenant does not have
 ├── ModelNotFound       the caller names a model that does not exist; carries the nearest names
 ├── ModelNotAllowed     the caller names a model outside its plan
+├── SensitivityUnknown  the caller adds a sensitivity that does not exist
 ├── NoCandidateLeft     every candidate fell; carries the decision
 └── OverBudget          the same, where more room in the budget would have left a candidate
 """
 
+from typing import Final
+
 from app.routing.decision import RouteDecision
+from app.routing.taxonomy import Sensitivity
+
+NAME_CHARACTERS_SHOWN: Final = 40
 
 
 class RoutingError(Exception):
@@ -48,6 +54,14 @@ class ModelNotAllowed(RoutingError):
         )
         self.model = model
         self.plan_id = plan_id
+
+
+class SensitivityUnknown(RoutingError):
+    """The caller adds a sensitivity that does not exist, and so cannot be heeded."""
+
+    def __init__(self, name: str) -> None:
+        shown = name[:NAME_CHARACTERS_SHOWN]
+        super().__init__(f"No sensitivity is called '{shown}'. Use one of {', '.join(Sensitivity)}.")
 
 
 class NoCandidateLeft(RoutingError):

@@ -82,6 +82,7 @@ def facts_of(body: MessagesBody) -> RequestFacts:
         request_model=body.model,
         instruction=instruction_of(words.instruction),
         system=words.system,
+        content=body.raw,
         input_tokens_bound=_tokens_max(body, media),
         image_tokens_bound=media.images * IMAGE_TOKENS_MAX,  # of a provider whose dialect says no maximum
         input_tokens_estimate=_tokens_estimate(body, words, media),

@@ -57,6 +57,7 @@ def facts_of(body: ChatBody) -> RequestFacts:
         request_model=body.model,
         instruction=instruction_of(words.instruction),
         system=words.system,
+        content=body.raw,
         input_tokens_bound=_tokens_max(body, media),
         image_tokens_bound=media.image_tokens_max,
         input_tokens_estimate=_tokens_estimate(body, words, media),
