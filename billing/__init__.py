@@ -23,7 +23,7 @@ from billing.meter import Admission, AdmissionRequest, BudgetFacts, Meter, Reser
 from billing.money import usd
 from billing.plan import DEFAULT_PLAN_ID, Feature, Plan
 from billing.plans import PLANS, change_plan, seed_plans, subscribe
-from billing.price import Price, billed_nano_usd
+from billing.price import Price, PriceTier, Rates, ServiceTier, billed_nano_usd
 from billing.price_book import PriceBook, declare_prices
 from billing.price_import import ImportReport, import_price_book
 from billing.queries import USAGE_GROUPS_MAX, find_request, list_requests, usage
@@ -40,7 +40,7 @@ from billing.stored import (
     UsageDimension,
     UsageRow,
 )
-from billing.usage import Usage
+from billing.usage import MediaTokens, Usage
 
 __all__ = [
     "DEFAULT_PLAN_ID",
@@ -67,6 +67,7 @@ __all__ = [
     "IdempotencyKeys",
     "ImportReport",
     "ManagementRateLimited",
+    "MediaTokens",
     "Meter",
     "MeterUnavailable",
     "Outcome",
@@ -75,12 +76,15 @@ __all__ = [
     "Price",
     "PriceBook",
     "PriceBookRejected",
+    "PriceTier",
     "RateLimited",
+    "Rates",
     "RequestFilters",
     "RequestPage",
     "RequestRecord",
     "RequestSummary",
     "Reservation",
+    "ServiceTier",
     "StoredAttempt",
     "StoredRequest",
     "Usage",

@@ -15,20 +15,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from billing.errors import PriceBookRejected
-from billing.price import Price
+from billing.price import Price, Rates
 from billing.price_repository import PriceVersion, add_price_version, effective_versions, lock_source, prices_of
 from tenants import Database
 
 JUMP_FACTOR_MAX: Final = 10
 PROBLEMS_NAMED_MAX: Final = 10
 IMPORTED_SOURCE: Final = "genai-prices"
-PRICE_FIELDS: Final = (
-    "input_nano_usd_per_million",
-    "output_nano_usd_per_million",
-    "cache_read_nano_usd_per_million",
-    "cache_creation_nano_usd_per_million",
-    "per_request_nano_usd",
-)
+RATE_FIELDS: Final = Rates.__struct_fields__
+PER_REQUEST: Final = "per_request_nano_usd"
 
 
 class PriceBook:
@@ -153,16 +148,22 @@ def _jumps(before: Price, after: Price) -> list[str]:
     """What moved by more than the plausible factor, or became free."""
     old, new = _amounts(before), _amounts(after)
     return [
-        f"{field} went from {old[field]} to {new[field]} nano-USD"
-        for field in PRICE_FIELDS
-        if old.get(field)
-        and field in new
-        and not old[field] <= new[field] * JUMP_FACTOR_MAX <= old[field] * JUMP_FACTOR_MAX**2
+        f"{name} went from {old[name]} to {new[name]} nano-USD"
+        for name in old
+        if old[name] and name in new and not old[name] <= new[name] * JUMP_FACTOR_MAX <= old[name] * JUMP_FACTOR_MAX**2
     ]
 
 
 def _amounts(price: Price) -> dict[str, int]:
-    return {field: amount for field in PRICE_FIELDS if (amount := getattr(price, field)) is not None}
+    """Every amount of a price by its name; those of a tier begin with the tier's."""
+    amounts = {PER_REQUEST: price.per_request_nano_usd} | _rates(price, "")
+    for tier in price.tiers:
+        amounts |= _rates(tier, f"{tier.service_tier} above {tier.above_input_tokens} ")
+    return amounts
+
+
+def _rates(rates: Rates, prefix: str) -> dict[str, int]:
+    return {prefix + name: amount for name in RATE_FIELDS if (amount := getattr(rates, name)) is not None}
 
 
 def _rejection(source: str, source_version: str, problems: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ never below what the provider can charge for the tokens that we send and receive
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, Decimal
 from importlib.metadata import version as installed_version
@@ -16,12 +16,12 @@ from uuid import UUID
 import msgspec
 
 from billing.money import NANO_USD_PER_USD
-from billing.price import Price
+from billing.price import Price, PriceTier, ServiceTier
 from billing.price_book import IMPORTED_SOURCE, content_version, store_prices
 from tenants import Database
 
 if TYPE_CHECKING:
-    from genai_prices.types import ModelInfo, ModelPrice, Provider, TieredPrices
+    from genai_prices.types import ConditionalPrice, ModelInfo, ModelPrice, PriceVariant, Provider, Tier, TieredPrices
 
 # The package's providers that may become vendors here; a vendor's name is the package's id.
 PROVIDERS: Final = frozenset(
@@ -31,25 +31,33 @@ PROVIDERS: Final = frozenset(
         "ovhcloud", "perplexity", "together", "x-ai", "zai",
     }
 )  # fmt: skip
-# Price keys that become a column, in US dollars per million tokens.
-TOKEN_COLUMNS: Final[Mapping[str, str]] = {
+# Price keys that become a rate, in US dollars per million tokens.
+TOKEN_RATES: Final[Mapping[str, str]] = {
     "input_mtok": "input_nano_usd_per_million",
     "output_mtok": "output_nano_usd_per_million",
     "cache_read_mtok": "cache_read_nano_usd_per_million",
     "cache_write_mtok": "cache_creation_nano_usd_per_million",
+    "cache_write_1h_mtok": "cache_creation_1h_nano_usd_per_million",
+    "output_reasoning_mtok": "reasoning_output_nano_usd_per_million",
+    "input_audio_mtok": "audio_input_nano_usd_per_million",
+    "output_audio_mtok": "audio_output_nano_usd_per_million",
+    "input_image_mtok": "image_input_nano_usd_per_million",
+    "output_image_mtok": "image_output_nano_usd_per_million",
 }
+REQUIRED_RATES: Final = frozenset({"input_nano_usd_per_million", "output_nano_usd_per_million"})
 PER_THOUSAND_REQUESTS: Final = "requests_kcount"
-# Charged only when a request asks for it (server tools, hour-long caching, audio and video input), which ours do not.
+# Charged only when a request asks for it (server tools, video input), which ours do not; and what is read from a
+# cache of sound and pictures, which costs less than those do.
 ONLY_ON_REQUEST: Final = frozenset(
     {
-        "cache_write_1h_mtok",
         "web_searches_kcount",
         "storage_searches_kcount",
-        "input_audio_mtok",
         "cache_audio_read_mtok",
+        "cache_image_read_mtok",
         "input_video_mtok",
     }
 )
+BATCH: Final = {"processing": "batch"}
 ALWAYS_SEARCHES: Final = "search"
 FREE_SUFFIX: Final = ":free"
 
@@ -60,7 +68,8 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     price_version_id: UUID | None = None
     source_version: str
     imported_count: int
-    dearest_tier_count: int  # models whose price depends on context length or hour, taken at the dearest
+    tiered_count: int  # models with other rates for long input or for batches
+    dearest_hour_count: int  # models whose price depends on the hour, taken at the dearest
     left_out: dict[str, int]
 
 
@@ -92,25 +101,26 @@ def compile_prices(providers: Iterable["Provider"], at: datetime) -> tuple[list[
     """Turn the package's price trees into flat rows valid at a moment."""
     prices: list[Price] = []
     left_out: Counter[str] = Counter()
-    dearest_tier_count = 0
+    dearest_hour_count = 0
     for provider in providers:
         if provider.id not in PROVIDERS:
             left_out["provider is no vendor here"] += len(provider.models)
             continue
         for model in provider.models:
             try:
-                price, is_dearest = _flat_price(provider.id, model, at)
+                price, is_by_hour = _price(provider.id, model, at)
             except _LeftOut as reason:
                 left_out[str(reason)] += 1
                 continue
             prices.append(price)
-            dearest_tier_count += is_dearest
+            dearest_hour_count += is_by_hour
     # Prices depend on the date as well as on the package, so the version names both.
     version = f"{installed_version('genai-prices')}+{content_version(prices)}"
     return prices, ImportReport(
         source_version=version,
         imported_count=len(prices),
-        dearest_tier_count=dearest_tier_count,
+        tiered_count=sum(bool(price.tiers) for price in prices),
+        dearest_hour_count=dearest_hour_count,
         left_out=dict(left_out),
     )
 
@@ -122,63 +132,100 @@ def _bundled_providers() -> list["Provider"]:
     return list(get_snapshot().providers)
 
 
-def _flat_price(provider_name: str, model: "ModelInfo", at: datetime) -> tuple[Price, bool]:
-    choices = list(_prices_in_force(model, at))
-    columns: dict[str, int] = {}
-    is_dearest = len(choices) > 1
-    for choice in choices:
-        for key, value in choice.__dict__.items():
-            if value is None or key.startswith("_") or (key in ONLY_ON_REQUEST and not _always_asks(key, model.id)):
-                continue
-            column, nano_usd = _column(key, value)
-            columns[column] = max(columns.get(column, 0), nano_usd)
-            is_dearest = is_dearest or not isinstance(value, Decimal)
-    is_free = not any(columns.values())
+def _price(provider_name: str, model: "ModelInfo", at: datetime) -> tuple[Price, bool]:
+    """A model's row, and whether it is the dearest of several hours."""
+    choices = list(_in_force(model.prices, at))
+    searches = any(_is_charged(choice, "web_searches_kcount") for choice in choices) and ALWAYS_SEARCHES in model.id
+    if searches:
+        raise _LeftOut("priced by web_searches_kcount")
+    base = _dearest(choices, 0)
+    per_request = max(_per_request(choice) for choice in choices)
+    is_free = not per_request and not any(base.values())
     if is_free and not model.id.endswith(FREE_SUFFIX):
         raise _LeftOut("no price, and not declared free")
-    if not is_free and not {"input_nano_usd_per_million", "output_nano_usd_per_million"} <= columns.keys():
+    if not is_free and not base.keys() >= REQUIRED_RATES:
         raise _LeftOut("no price of input or output tokens")
+    batch = [variant.prices for variant in model.price_variants or () if _is_batch(variant, at)][:1]
     price = Price(
         price_version_id=UUID(int=0),
         provider_name=provider_name,
         model=model.id,
-        input_nano_usd_per_million=columns.get("input_nano_usd_per_million", 0),
-        output_nano_usd_per_million=columns.get("output_nano_usd_per_million", 0),
-        cache_read_nano_usd_per_million=columns.get("cache_read_nano_usd_per_million"),
-        cache_creation_nano_usd_per_million=columns.get("cache_creation_nano_usd_per_million"),
-        per_request_nano_usd=columns.get("per_request_nano_usd", 0),
+        per_request_nano_usd=per_request,
         context_tokens=model.context_window or None,
         is_declared_free=is_free,
+        tiers=tuple(_tiers(choices, batch)),
+        **{**dict.fromkeys(REQUIRED_RATES, 0), **base},
     )
-    return price, is_dearest
+    return price, len(choices) > 1
 
 
-def _prices_in_force(model: "ModelInfo", at: datetime) -> Iterator["ModelPrice"]:
+def _tiers(standard: Sequence["ModelPrice"], batch: Sequence["ModelPrice"]) -> Iterator[PriceTier]:
+    """The rates beyond each length at which one changes; those of batches, from the first token on, behind them."""
+    lengths = sorted({tier.start for choice in (*standard, *batch) for tiered in _tiered(choice) for tier in tiered})
+    for above in lengths:
+        yield _tier(_dearest(standard, above + 1), above, "standard")
+    for above in (0, *lengths) if batch else ():
+        # What a batch has no price for costs what it costs in any call.
+        yield _tier(_dearest(standard, above + 1) | _dearest(batch, above + 1), above, "batch")
+
+
+def _tier(rates: Mapping[str, int], above: int, service_tier: ServiceTier) -> PriceTier:
+    return msgspec.convert({**rates, "above_input_tokens": above, "service_tier": service_tier}, PriceTier)
+
+
+def _dearest(choices: Iterable["ModelPrice"], input_tokens: int) -> dict[str, int]:
+    """The rates of a call of some length, each the dearest of the choices."""
+    rates: dict[str, int] = {}
+    for choice in choices:
+        for key, value in choice.__dict__.items():
+            if not _is_charged(choice, key) or key == PER_THOUSAND_REQUESTS or key in ONLY_ON_REQUEST:
+                continue
+            if key not in TOKEN_RATES:
+                raise _LeftOut(f"priced by {key}")
+            nano_usd = _nano_usd(_at_length(value, input_tokens))
+            rates[TOKEN_RATES[key]] = max(rates.get(TOKEN_RATES[key], 0), nano_usd)
+    return rates
+
+
+def _at_length(value: "Decimal | TieredPrices", input_tokens: int) -> Decimal:
+    if isinstance(value, Decimal):
+        return value
+    return next((tier.price for tier in reversed(value.tiers) if input_tokens > tier.start), value.base)
+
+
+def _tiered(choice: "ModelPrice") -> list[list["Tier"]]:
+    return [
+        value.tiers
+        for key, value in choice.__dict__.items()
+        if key in TOKEN_RATES and value is not None and not isinstance(value, Decimal)
+    ]
+
+
+def _per_request(choice: "ModelPrice") -> int:
+    dollars = choice.__dict__.get(PER_THOUSAND_REQUESTS)
+    return 0 if dollars is None else _nano_usd(_at_length(dollars, 0).scaleb(-3))
+
+
+def _is_charged(choice: "ModelPrice", key: str) -> bool:
+    return not key.startswith("_") and choice.__dict__.get(key) is not None
+
+
+def _is_batch(variant: "PriceVariant", at: datetime) -> bool:
+    return variant.when == BATCH and (variant.constraint is None or variant.constraint.active(at))
+
+
+def _in_force(prices: "ModelPrice | list[ConditionalPrice]", at: datetime) -> Iterator["ModelPrice"]:
     """The price valid on the day; where the day's price changes by the hour, each of them."""
-    if not isinstance(model.prices, list):
-        yield model.prices
+    if not isinstance(prices, list):
+        yield prices
         return
-    for conditional in reversed(model.prices):
+    for conditional in reversed(prices):
         constraint = conditional.constraint
         if constraint is not None and hasattr(constraint, "start_time"):
             yield conditional.prices
         elif constraint is None or constraint.active(at):
             yield conditional.prices
             return
-
-
-def _always_asks(key: str, model_id: str) -> bool:
-    """Search models search on every request, asked or not."""
-    return key == "web_searches_kcount" and ALWAYS_SEARCHES in model_id
-
-
-def _column(key: str, value: "Decimal | TieredPrices") -> tuple[str, int]:
-    dollars = value if isinstance(value, Decimal) else max(value.base, *(tier.price for tier in value.tiers))
-    if key in TOKEN_COLUMNS:
-        return TOKEN_COLUMNS[key], _nano_usd(dollars)
-    if key == PER_THOUSAND_REQUESTS:
-        return "per_request_nano_usd", _nano_usd(dollars.scaleb(-3))
-    raise _LeftOut(f"priced by {key}")
 
 
 def _nano_usd(dollars: Decimal) -> int:

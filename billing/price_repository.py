@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from billing.price import Price
+from billing.price import Price, PriceTier
 
 PRICE_COLUMNS: Final = ", ".join(Price.__struct_fields__)
 
@@ -66,7 +66,7 @@ async def prices_of(session: AsyncSession, versions: Sequence[PriceVersion]) -> 
             ORDER BY array_position(:ids, price_version_id), provider_name, model"""),  # noqa: S608 - a constant
         {"ids": [version.price_version_id for version in versions]},
     )
-    return [Price(**row._mapping) for row in rows]
+    return [Price(**dict(row._mapping) | {"tiers": msgspec.convert(row.tiers, tuple[PriceTier, ...])}) for row in rows]
 
 
 async def add_price_version(session: AsyncSession, version: PriceVersion, prices: Sequence[Price]) -> None:
@@ -81,9 +81,10 @@ async def add_price_version(session: AsyncSession, version: PriceVersion, prices
         text(f"""
             INSERT INTO price ({PRICE_COLUMNS})
             SELECT {PRICE_COLUMNS} FROM json_populate_recordset(NULL::price, CAST(:prices AS json))"""),  # noqa: S608 - a constant
-        {
-            "prices": msgspec.json.encode(
-                [msgspec.structs.replace(price, price_version_id=version.price_version_id) for price in prices]
-            ).decode()
-        },
+        {"prices": msgspec.json.encode([_row(price, version) for price in prices]).decode()},
     )
+
+
+def _row(price: Price, version: PriceVersion) -> dict[str, object]:
+    """Every column by its name: what is left out of a row of JSON is NULL, and no default."""
+    return msgspec.structs.asdict(price) | {"price_version_id": version.price_version_id}

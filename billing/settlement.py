@@ -90,6 +90,7 @@ class AttemptRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     output_tokens: int = 0
     cache_read_input_tokens: int = 0
     cache_creation_input_tokens: int = 0
+    cache_creation_1h_input_tokens: int = 0
     reasoning_output_tokens: int = 0
     is_usage_estimated: bool = False
     is_simulated: bool = False
@@ -185,6 +186,7 @@ def attempt_row(record: RequestRecord, attempt: AttemptRecord) -> AttemptRow:
         output_tokens=usage.output_tokens,
         cache_read_input_tokens=usage.cache_read_input_tokens,
         cache_creation_input_tokens=usage.cache_creation_input_tokens,
+        cache_creation_1h_input_tokens=usage.cache_creation_1h_input_tokens,
         reasoning_output_tokens=usage.reasoning_output_tokens,
         is_usage_estimated=usage.is_estimated,
         is_simulated=attempt.is_simulated,

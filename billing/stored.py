@@ -33,6 +33,7 @@ class StoredAttempt(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: int
     cache_read_input_tokens: int
     cache_creation_input_tokens: int
+    cache_creation_1h_input_tokens: int
     reasoning_output_tokens: int
     is_usage_estimated: bool
     is_simulated: bool

@@ -21,6 +21,7 @@ from app.routing.terms import PER_MILLION, Terms, terms_of
 from billing import billed_nano_usd
 
 BARRED_LISTED_MAX: Final = 50  # in the record, of what no request can take: a plan may bar hundreds
+INPUT_TOKENS_BEYOND_ALL: Final = 2**62
 CAPABLE_REMEMBERED_MAX: Final = 64  # callers combine features as they like
 
 NO_FALLS: Final[Mapping[int, Fall]] = {}
@@ -71,6 +72,8 @@ class Lineup:
     barred: tuple[Barred, ...]
     by_tie: tuple[int, ...]  # the rows by owner (the tenant's own first), name and credential
     estimates: tuple[tuple[int, int, int], ...]  # of the terms
+    long_context_rows: tuple[int, ...]  # whose estimate depends on the input's length
+    long_context_above: int  # the least length from which it does
     is_mixed: bool  # some are behind the tenant's own credential and some behind the platform's
     is_rated: bool  # quality, and so the task, makes a difference
     is_live: bool  # what was measured lately or drawn makes a difference
@@ -138,6 +141,10 @@ def line_up(
         barred=(*barred, *missing),
         by_tie=tuple(sorted(range(len(ready)), key=lambda row: _tie(ready[row]))),
         estimates=tuple(each.estimate for each in terms),
+        long_context_rows=tuple(row for row, each in enumerate(terms) if each.long_estimates),
+        long_context_above=min(
+            (above for each in terms for above, _, _ in each.long_estimates), default=INPUT_TOKENS_BEYOND_ALL
+        ),
         is_mixed=len({candidate.credential_owner for candidate in ready}) > 1,
         is_rated=choice.quality_at_least is not None or any(candidate.quality for candidate in ready),
         is_live=choice.reads_latency or choice.draws or choice.strategy is Strategy.BALANCED,
@@ -222,11 +229,12 @@ def _dearest(terms: Sequence[Terms]) -> tuple[int, int, int]:
     """Give the highest billed price per million input and output tokens and for a request, each of any row."""
     prices = [
         (
-            billed_nano_usd(each.dearest_input_nano_usd_per_million, each.rate_ppm),
-            billed_nano_usd(each.output_nano_usd_per_million, each.rate_ppm),
+            billed_nano_usd(per_input, each.rate_ppm),
+            billed_nano_usd(per_output, each.rate_ppm),
             billed_nano_usd(each.per_request_nano_usd + 1, each.rate_ppm),
         )
         for each in terms
+        for per_input, per_output in each.dearest_of_any_length()
     ]
     per_input, per_output, flat = map(max, zip((0, 0, 0), *prices, strict=True))
     return per_input, per_output, flat

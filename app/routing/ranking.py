@@ -135,6 +135,9 @@ def rank(lineup: Lineup, demand: Demand, circumstances: Circumstances = QUIET) -
         (input_tokens * per_input + output_tokens * per_output + flat) // PER_MILLION
         for per_input, per_output, flat in lineup.estimates
     ]
+    if input_tokens > lineup.long_context_above:
+        for row in lineup.long_context_rows:
+            estimates[row] = lineup.terms[row].estimate_nano_usd(input_tokens, output_tokens)
     live = NOTHING_LIVE
     if lineup.is_live:
         live = _live(lineup, rated, estimates, demand, circumstances)
@@ -240,9 +243,7 @@ def _keep_owner(lineup: Lineup, order: list[int]) -> tuple[list[int], dict[int, 
 def _estimate(candidate: Candidate, demand: Demand) -> int | None:
     if candidate.price is None:
         return None
-    per_input, per_output, flat = terms_of(candidate).estimate
-    used = demand.facts.input_tokens_estimate * per_input + demand.output_tokens_typical * per_output
-    return (used + flat) // PER_MILLION
+    return terms_of(candidate).estimate_nano_usd(demand.facts.input_tokens_estimate, demand.output_tokens_typical)
 
 
 def _verdict(candidate: Candidate, task: str, estimate_nano_usd: int | None) -> Verdict:

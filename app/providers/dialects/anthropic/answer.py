@@ -70,6 +70,10 @@ class _OutputDetails(msgspec.Struct):
     thinking_tokens: int | None = None
 
 
+class _CacheCreation(msgspec.Struct, omit_defaults=True):
+    ephemeral_1h_input_tokens: int | None = None
+
+
 class UsageShape(msgspec.Struct, omit_defaults=True):
     """Anthropic's `usage` object, of an answer or of a stream's event."""
 
@@ -77,6 +81,7 @@ class UsageShape(msgspec.Struct, omit_defaults=True):
     output_tokens: int | None = None
     cache_read_input_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
+    cache_creation: _CacheCreation | None = None
     output_tokens_details: _OutputDetails | None = None
 
 
@@ -176,6 +181,7 @@ def usage_of(shape: UsageShape) -> Usage | None:
     if shape.input_tokens is None or shape.output_tokens is None:
         return None
     read, written = shape.cache_read_input_tokens or 0, shape.cache_creation_input_tokens or 0
+    hour = (shape.cache_creation and shape.cache_creation.ephemeral_1h_input_tokens) or 0
     thinking = (shape.output_tokens_details and shape.output_tokens_details.thinking_tokens) or 0
     counts = (shape.input_tokens, shape.output_tokens, read, written)
     if min(counts) < 0 or max(counts) > TOKENS_MAX:
@@ -185,6 +191,7 @@ def usage_of(shape: UsageShape) -> Usage | None:
         output_tokens=shape.output_tokens,
         cache_read_input_tokens=read,
         cache_creation_input_tokens=written,
+        cache_creation_1h_input_tokens=min(max(hour, 0), written),
         reasoning_output_tokens=min(max(thinking, 0), shape.output_tokens),
     )
 

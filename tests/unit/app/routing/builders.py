@@ -16,7 +16,7 @@ from app.routing import (
     decide,
 )
 from app.routing import compile_policy as compile_bytes
-from billing import CredentialOwner, Price
+from billing import CredentialOwner, Price, PriceTier
 
 NANO_USD_PER_USD = 1_000_000_000
 SOME_REQUEST = UUID(int=7)
@@ -35,10 +35,18 @@ def make_candidate(
     quality: dict[str, float] | None = None,
     is_priced: bool = True,
     image_tokens_max: int | None = None,
+    long_above_tokens: int | None = None,
 ) -> Candidate:
-    """A model whose output costs four times its input."""
+    """A model whose output costs four times its input, and both twice as much for long input."""
     provider_name, _, model = name.partition("/")
     nano_usd = round(usd_per_million * NANO_USD_PER_USD)
+    tiers = (
+        PriceTier(
+            above_input_tokens=long_above_tokens or 0,
+            input_nano_usd_per_million=2 * nano_usd,
+            output_nano_usd_per_million=8 * nano_usd,
+        ),
+    )
     price = Price(
         price_version_id=UUID(int=0),
         provider_name=provider_name,
@@ -47,6 +55,7 @@ def make_candidate(
         output_nano_usd_per_million=4 * nano_usd,
         context_tokens=context_tokens,
         output_tokens_max=output_tokens_max,
+        tiers=tiers if long_above_tokens is not None else (),
     )
     return Candidate(
         provider_name=provider_name,

@@ -26,6 +26,7 @@ CANDIDATES = st.lists(
         quality=st.dictionaries(st.sampled_from(["", "open_qa"]), st.floats(0, 1)),
         is_priced=st.booleans(),
         image_tokens_max=st.sampled_from([None, 0, 4_784, 90_000]),
+        long_above_tokens=st.sampled_from([None, None, 100, 999, 3_999, 100_000]),
     ),
     max_size=8,
     unique_by=lambda candidate: (candidate.name, candidate.credential_id),
