@@ -268,6 +268,7 @@ class Attempts:
             body=encoded.body,
             credential_owner=candidate.credential_owner,
             tenant_id=exchange.principal.tenant_id,
+            on_sent=attempt.sent,
             timeouts=self._limits.timeouts(exchange.call.received_at, is_streamed=request.facts.is_streamed),
         )
 
@@ -377,8 +378,9 @@ def _keep(exchange: Exchange, attempt: Attempt, error: BaseException) -> None:
             error_message=str(error),
         )
     elif isinstance(error, asyncio.CancelledError):
-        # The caller hung up. Once the provider has taken the call it bills the input, whether or not anyone reads.
-        usage = estimated_usage(exchange, output_tokens=0) if attempt.is_accepted else None
+        # The caller hung up. A provider that may have the call bills the input, whether or not anyone reads; who could
+        # leave before its first byte at no cost would spend the platform's money.
+        usage = estimated_usage(exchange, output_tokens=0) if attempt.is_sent else None
         record = attempt.end(Outcome.CANCELLED, usage=usage, error_type="client_closed_request")
     else:
         record = attempt.end(row_of(error).outcome, error_type=type(error).__name__)

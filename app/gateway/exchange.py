@@ -38,12 +38,17 @@ class Attempt(msgspec.Struct, kw_only=True):
     started_at: datetime
     started: float  # monotonic seconds
     first_token_ms: int | None = None
+    is_sent: bool = False  # the provider may have it
     is_accepted: bool = False  # the provider answered 200: from here on it bills what it reads and writes
 
     @property
     def model(self) -> str:
         """The provider's name of the model."""
         return self.ranked.candidate.model
+
+    def sent(self) -> None:
+        """The call leaves for the provider."""
+        self.is_sent = True
 
     def end(
         self,

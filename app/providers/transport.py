@@ -7,7 +7,7 @@ is followed; no proxy is taken from the environment; every wait and every size h
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import lru_cache
 from types import TracebackType
 from typing import Final, NamedTuple, Self
@@ -38,9 +38,13 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     total_s: float = 600.0
 
 
+def _nobody_listens() -> None:
+    """Do nothing."""
+
+
 class UpstreamCall(msgspec.Struct, frozen=True, kw_only=True):
     """One POST to a provider. `credential_owner` decides whether its address is checked, `tenant_id` whose share
-    of the connections it takes."""
+    of the connections it takes; `on_sent` is told when the provider may have it."""
 
     url: str
     headers: Mapping[str, str]
@@ -48,6 +52,7 @@ class UpstreamCall(msgspec.Struct, frozen=True, kw_only=True):
     credential_owner: CredentialOwner
     tenant_id: UUID = PLATFORM_TENANT_ID
     timeouts: Timeouts = Timeouts()
+    on_sent: Callable[[], None] = _nobody_listens
 
 
 class Transport:
@@ -94,6 +99,7 @@ class Transport:
         connection = pool.take(route, tenant_id)
         if connection is None:
             connection = await _acquire(pool, destination, tenant_id, deadline)
+        call.on_sent()
         try:
             if not await connection.exchange(head, call.body, deadline.first_byte_at):
                 raise deadline.passed("first_byte")

@@ -253,6 +253,30 @@ async def test_a_client_that_hangs_up_is_billed_for_what_was_generated(world: Wo
     assert await total(world, "SELECT count(*) FROM reservation WHERE state = 'held'") == 0
 
 
+async def test_a_client_that_hangs_up_before_the_providers_first_byte_is_billed_its_input(world: World) -> None:
+    asking = asyncio.create_task(
+        world.client.post(
+            f"{world.base_url}/v1/chat/completions",
+            json={
+                "model": "sandbox/deep-large",
+                "stream": True,
+                "messages": [{"role": "user", "content": "[[fault:hang]] tell me a story"}],
+            },
+            headers={"authorization": f"Bearer {world.acme.key}"},
+        )
+    )
+    while not world.sandbox._state.tasks:
+        await asyncio.sleep(0.01)
+    asking.cancel()
+    for _ in range(200):
+        if found := await records(world, world.acme.tenant_id):
+            break
+        await asyncio.sleep(0.01)
+    assert found[0]["outcome"] == "cancelled"
+    assert int(str(found[0]["billed_nano_usd"])) > 0
+    assert await total(world, "SELECT count(*) FROM reservation WHERE state = 'held'") == 0
+
+
 async def test_a_model_outside_the_plan_is_403(world: World) -> None:
     await change_plan(world.database, SYSTEM, world.acme.tenant_id, "free")
     for _ in range(100):

@@ -38,7 +38,12 @@ _PRICE_CHANGING: Final[WordRows] = {
     "web_search_options": ((), "leave it out: searches are billed per call and cannot be metered yet"),
     "audio": ((), "leave it out: audio output cannot be metered yet"),
     "search_parameters": ((), "leave it out: searches are billed per call and cannot be metered yet"),
+    "search_settings": ((), "leave it out: searches are billed per call and cannot be metered yet"),
+    "enable_search": ((), "leave it out: searches are billed per call and cannot be metered yet"),
     "plugins": ((), "leave it out: plugins are billed per call and cannot be metered yet"),
+    "provider": ((), "leave it out: a policy chooses the provider, and its price is the one that is billed"),
+    "preset": ((), "leave it out: what it changes cannot be seen before the bill"),
+    "best_of": ((), "leave it out: every answer that is thrown away is billed; 'n' asks for several"),
     "models": ((), "leave it out: a policy names the models to fall back to"),
 }
 # Tools that the caller runs. A provider's own, such as a web search, are billed per call beside the tokens.

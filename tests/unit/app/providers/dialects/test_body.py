@@ -80,6 +80,9 @@ def test_a_body_tells_what_the_surface_needs() -> None:
         (body_bytes(web_search_options={}), "web_search_options", "changes the price"),
         (body_bytes(search_parameters={"mode": "on"}), "search_parameters", "changes the price"),
         (body_bytes(plugins=[{"id": "web"}]), "plugins", "changes the price"),
+        (body_bytes(provider={"sort": "throughput"}), "provider", "changes the price"),
+        (body_bytes(enable_search=True), "enable_search", "changes the price"),
+        (body_bytes(best_of=20), "best_of", "changes the price"),
         (body_bytes(models=["openai/o1-pro"]), "models", "changes the price"),
         (body_bytes(tools=[{"type": "function"}, {"type": "web_search"}]), "tools[1].type", "cannot be metered"),
         (
