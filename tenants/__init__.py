@@ -6,6 +6,7 @@ from tenants.audit_export import audit_lines, export_audit
 from tenants.audit_verify import AuditReport, verify_audit
 from tenants.change_feed import EVERYONE
 from tenants.console_sessions import ConsoleSession, TenantKind, find_session, sign_in, sign_out
+from tenants.contracts import Contract, declare_contract
 from tenants.credentials import CheckAddress, Credential, add_credential, disable_credential, list_credentials
 from tenants.crypto import Vault
 from tenants.database import DATABASE_ERRORS, Base, Database, DatabaseRole, connect_arguments
@@ -85,6 +86,7 @@ __all__ = [
     "Base",
     "CheckAddress",
     "ConsoleSession",
+    "Contract",
     "CreatedKey",
     "CreatedMember",
     "CreatedTenant",
@@ -139,6 +141,7 @@ __all__ = [
     "create_platform",
     "create_project",
     "create_tenant",
+    "declare_contract",
     "disable_credential",
     "export_audit",
     "find_evaluation",

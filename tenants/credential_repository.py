@@ -92,3 +92,12 @@ async def disable_credential(
         .where(CredentialRow.tenant_id == tenant_id, CredentialRow.credential_id == credential_id)
         .values(name=name, disabled_at=disabled_at)
     )
+
+
+async def set_contract(session: AsyncSession, tenant_id: UUID, credential_id: UUID, contract: object) -> None:
+    """Store what is declared for a credential; None for nothing."""
+    await session.execute(
+        update(CredentialRow)
+        .where(CredentialRow.tenant_id == tenant_id, CredentialRow.credential_id == credential_id)
+        .values(contract=contract)
+    )

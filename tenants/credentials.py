@@ -14,6 +14,7 @@ from uuid_utils.compat import uuid7
 
 from tenants import credential_repository as repository
 from tenants.audit import record_audit
+from tenants.contracts import Contract, contract_of
 from tenants.crypto import Place, Vault, seal
 from tenants.database import Database
 from tenants.fields import NAME_CHARACTERS_MAX, base_url_of, name_of, secret_of, slug_of, whole_of
@@ -44,6 +45,7 @@ class Credential:
     created_by: str
     created_at: datetime
     disabled_at: datetime | None
+    contract: Contract | None = None
 
 
 async def add_credential(
@@ -151,6 +153,7 @@ def _credential(row: CredentialRow) -> Credential:
         base_url=row.base_url,
         last_four=row.last_four,
         weight=row.weight,
+        contract=contract_of(row.contract),
         created_by=row.created_by,
         created_at=row.created_at,
         disabled_at=row.disabled_at,

@@ -116,6 +116,7 @@ class CredentialRow(Base):
     secret: Mapped[bytes] = mapped_column(LargeBinary)
     last_four: Mapped[str] = _text()
     weight: Mapped[int]
+    contract: Mapped[object] = mapped_column(JSONB(none_as_null=True))
     created_by: Mapped[str] = _text()
     created_at: Mapped[datetime] = _created()
     disabled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

@@ -23,6 +23,7 @@ from tenants import quality_repository
 from tenants import snapshot_repository as repository
 from tenants.cache import TenantCache
 from tenants.change_feed import EVERYONE, POLL_INTERVAL_S, ChangeFeed
+from tenants.contracts import Contract, contract_of
 from tenants.credentials import secret_place
 from tenants.crypto import Vault, WrappedKey, sealed_key_version, unseal
 from tenants.database import DATABASE_ERRORS, Database
@@ -58,6 +59,7 @@ class CredentialFacts:
     name: str
     base_url: str | None
     weight: int = 1  # its share of the calls, beside others of the same provider
+    contract: Contract | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,6 +261,7 @@ class Snapshot:
                     name=row.name,
                     base_url=row.base_url,
                     weight=row.weight,
+                    contract=contract_of(row.contract),
                 )
                 for row in credentials
             ),

@@ -57,7 +57,7 @@ async def find_key(
 
 async def select_credentials(
     session: AsyncSession, tenant_id: UUID
-) -> list[Row[UUID, str, str, str | None, bytes, int]]:
+) -> list[Row[UUID, str, str, str | None, bytes, int, object]]:
     """The tenant's credentials that are not disabled, oldest first."""
     statement = (
         select(
@@ -67,6 +67,7 @@ async def select_credentials(
             CredentialRow.base_url,
             CredentialRow.secret,
             CredentialRow.weight,
+            CredentialRow.contract,
         )
         .where(CredentialRow.tenant_id == tenant_id, CredentialRow.disabled_at.is_(None))
         .order_by(CredentialRow.created_at, CredentialRow.credential_id)

@@ -11,8 +11,17 @@ from app.commands.errors import InputInvalid
 from app.commands.named import credential_id_of, opened_tenant, tenant_option
 from app.commands.output import as_json, command, show
 from app.providers import AllowList, check_address, check_offer, vendor_of
+from app.routing import Domain, Region
 from app.settings import Settings
-from tenants import PLATFORM_TENANT_ID, CheckAddress, add_credential, disable_credential, list_credentials
+from tenants import (
+    PLATFORM_TENANT_ID,
+    CheckAddress,
+    Contract,
+    add_credential,
+    declare_contract,
+    disable_credential,
+    list_credentials,
+)
 
 KEY_BYTES_MAX: Final = 16_384
 COLUMNS: Final = (
@@ -105,6 +114,44 @@ async def disable(tenant_name: str, credential_name: str, is_json: bool) -> None
         credential_id = await credential_id_of(parts, tenant_id, credential_name)
         await disable_credential(parts.database, parts.actor, tenant_id, credential_id)
     show({"credential_id": credential_id, "state": "disabled"}, is_json=is_json)
+
+
+@credential.command()
+@tenant_option
+@click.argument("credential_name", metavar="CREDENTIAL")
+@click.option(
+    "--region", "regions", multiple=True, type=click.Choice(list(Region)), help="Where content may go; several."
+)
+@click.option("--zero-retention", is_flag=True, help="Nothing of a request is stored.")
+@click.option("--baa", is_flag=True, help="A business associate agreement (HIPAA) covers it.")
+@click.option("--certified-for", "domains", multiple=True, type=click.Choice(list(Domain)), help="A domain; several.")
+@click.option("--reference", help="Where the agreement is found: its number, date or address.")
+@click.option("--withdraw", is_flag=True, help="Declare nothing any more.")
+@as_json
+@command
+async def contract(
+    tenant_name: str,
+    credential_name: str,
+    regions: tuple[str, ...],
+    zero_retention: bool,
+    baa: bool,
+    domains: tuple[str, ...],
+    reference: str | None,
+    withdraw: bool,
+    is_json: bool,
+) -> None:
+    """Declare what is agreed with the provider for CREDENTIAL, in place of what was declared. It is audited."""
+    declared = None
+    if not withdraw:
+        if not reference:
+            raise InputInvalid("No agreement is named. Say where it is found with --reference, or use --withdraw.")
+        declared = Contract(
+            regions=regions, zero_retention=zero_retention, baa=baa, certified_for=domains, reference=reference
+        )
+    async with opened_tenant(tenant_name) as (parts, tenant_id):
+        credential_id = await credential_id_of(parts, tenant_id, credential_name)
+        await declare_contract(parts.database, parts.actor, tenant_id, credential_id, declared)
+    show({"credential_id": credential_id, "contract": declared}, is_json=is_json)
 
 
 def _read_key(key_file: BinaryIO) -> str:

@@ -145,7 +145,7 @@ class Pipeline:
             classify(
                 request.facts,
                 keywords=table.policy.keywords,
-                decides_route=not names_model(request.facts.request_model),
+                decides_route=bool(table.policy.guards) or not names_model(request.facts.request_model),
             ),
             table,
             headroom_nano_usd=admission.headroom_nano_usd,

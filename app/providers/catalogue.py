@@ -4,9 +4,10 @@ Pure; called when a tenant's view is built, and kept by the caller. Invariant: a
 hides the platform's of the same provider, so that no call changes its owner unseen.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
+from app.providers.assurances import assurances_of
 from app.providers.capabilities import capabilities_of, is_chat_model
 from app.providers.dialects import DIALECTS
 from app.providers.priors import prior_of
@@ -22,8 +23,8 @@ _Found: TypeAlias = tuple[Vendor, CredentialFacts, CredentialOwner, Price]
 
 def candidates_for(
     *,
-    own: Iterable[CredentialFacts],
-    shared: Iterable[CredentialFacts],
+    own: Sequence[CredentialFacts],
+    shared: Sequence[CredentialFacts],
     prices: PriceBook,
     plan: Plan,
     measured: Measured = NOTHING_MEASURED,
@@ -50,8 +51,9 @@ def candidates_for(
             found += [(vendor, credential, owner, price) for price in prices_of if is_chat_model(price.model)]
     priors = {f"{vendor.name}/{price.model}": prior_of(vendor, price) for vendor, _, _, price in found}
     levels = levels_of(priors, measured)
+    pools = {owner: _by_provider(each) for owner, each in (("tenant", own), ("platform", shared))}
     return tuple(
-        _candidate(each, rates[each[2]], expected(prior, measured.get(name, ()), levels))
+        _candidate(each, pools[each[2]][each[0].name], rates[each[2]], expected(prior, measured.get(name, ()), levels))
         for each, (name, prior) in zip(found, priors.items(), strict=True)
     )
 
@@ -63,7 +65,16 @@ def priors_of(candidates: Iterable[Candidate]) -> dict[str, Prior]:
     }
 
 
-def _candidate(found: _Found, rate_ppm: int, quality: Mapping[str, float]) -> Candidate:
+def _by_provider(credentials: Iterable[CredentialFacts]) -> Mapping[str, Sequence[CredentialFacts]]:
+    pools: dict[str, list[CredentialFacts]] = {}
+    for credential in credentials:
+        pools.setdefault(credential.provider_name, []).append(credential)
+    return pools
+
+
+def _candidate(
+    found: _Found, pool: Sequence[CredentialFacts], rate_ppm: int, quality: Mapping[str, float]
+) -> Candidate:
     vendor, credential, owner, price = found
     dialect = DIALECTS[vendor.dialect]
     return Candidate(
@@ -78,4 +89,5 @@ def _candidate(found: _Found, rate_ppm: int, quality: Mapping[str, float]) -> Ca
         is_simulated=vendor.is_simulated,
         features=dialect.features,
         image_tokens_max=dialect.image_tokens_max,
+        assurances=assurances_of(vendor, price.model, pool),
     )

@@ -1,5 +1,6 @@
 """Routing: what a request is, which rule takes it, which models may answer it, and why. Pure."""
 
+from app.routing.assurance import Assurances, Region
 from app.routing.candidate import Candidate, Capability, Feature
 from app.routing.classify import classify
 from app.routing.decide import decide
@@ -37,6 +38,7 @@ from app.routing.words import decision_json, route_header
 __all__ = [
     "AUTO",
     "NAMED_MODEL_RULE",
+    "Assurances",
     "Belief",
     "Candidate",
     "Capability",
@@ -60,6 +62,7 @@ __all__ = [
     "QualitySource",
     "Rag",
     "Ranked",
+    "Region",
     "RequestFacts",
     "RouteDecision",
     "RouteTable",

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from app.routing.assurance import NOTHING_ASSURED, Assurances
 from billing import CredentialOwner, Price, billed_nano_usd
 
 
@@ -46,6 +47,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     is_simulated: bool = False
     features: frozenset[Feature] | None = None  # what the provider's dialect can say; None: everything
     image_tokens_max: int | None = None  # of any image, by the provider's dialect; None: by the caller's
+    assurances: Assurances = NOTHING_ASSURED
 
     @property
     def name(self) -> str:

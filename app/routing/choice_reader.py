@@ -6,10 +6,12 @@ Invariant: a key that a strategy does not read is a problem, so that nothing is 
 from collections.abc import Mapping
 from typing import Final
 
+from app.routing.assurance import NOTHING_REQUIRED
+from app.routing.candidate_reader import read_candidates
+from app.routing.guard_reader import read_requirements
 from app.routing.policy_document import Choice, Strategy
 from app.routing.written_parts import WrittenParts
 
-CANDIDATES_MAX: Final = 100  # a choice
 COST_USD_MAX: Final = 1_000_000
 WAIT_MS_MAX: Final = 600_000
 WEIGHT_MAX: Final = 1_000_000
@@ -20,6 +22,7 @@ NANO_USD_PER_USD: Final = 1_000_000_000
 _KEYS: Final = (
     "candidates", "strategy", "weights", "quality_at_least", "cost_usd_max", "latency_ms_max", "quality_per_usd",
     "quality_per_second", "may_change_owner", "first_token_ms_max", "moves_on_refusal",
+    "require",
 )  # fmt: skip
 _OF_STRATEGY: Final[Mapping[str, Strategy]] = {
     "weights": Strategy.WEIGHTED,
@@ -32,7 +35,7 @@ def read_choice(parts: WrittenParts, path: str, written: object) -> Choice:
     """Read a choice."""
     keys = parts.record(path, written, _KEYS, required=("candidates", "strategy"))
     strategy = parts.one_of(f"{path}.strategy", keys.get("strategy", Strategy.ORDERED), Strategy) or Strategy.ORDERED
-    names = _candidates(parts, f"{path}.candidates", keys["candidates"]) if "candidates" in keys else ()
+    names = read_candidates(parts, f"{path}.candidates", keys["candidates"]) if "candidates" in keys else ()
     for key, owner in _OF_STRATEGY.items():
         if key in keys and strategy is not owner:
             parts.problem(f"{path}.{key}", f"goes with the strategy '{owner}', not '{strategy}'")
@@ -45,6 +48,7 @@ def read_choice(parts: WrittenParts, path: str, written: object) -> Choice:
     return Choice(
         candidates=names,
         strategy=strategy,
+        require=read_requirements(parts, f"{path}.require", keys["require"]) if "require" in keys else NOTHING_REQUIRED,
         weights=_weights(parts, f"{path}.weights", keys.get("weights"), strategy, names),
         quality_at_least=None if quality is None else float(quality),
         cost_nano_usd_max=None if cost_usd is None else int(cost_usd * NANO_USD_PER_USD),
@@ -55,20 +59,6 @@ def read_choice(parts: WrittenParts, path: str, written: object) -> Choice:
         first_token_ms_max=_wait(parts, f"{path}.first_token_ms_max", keys.get("first_token_ms_max")),
         moves_on_refusal=parts.boolean(f"{path}.moves_on_refusal", keys.get("moves_on_refusal", False)),
     )
-
-
-def _candidates(parts: WrittenParts, path: str, written: object) -> tuple[str, ...]:
-    entries = parts.items(path, written, CANDIDATES_MAX, "candidates")
-    names = tuple(_model(parts, place, name) for place, name in entries)
-    parts.no_repeats(path, names)
-    return names
-
-
-def _model(parts: WrittenParts, path: str, written: object) -> str:
-    name = parts.text(path, written)
-    if name and "/" not in name and "*" not in name:
-        parts.problem(path, f"'{name}' is not a model; write 'provider/model', or a glob such as 'openai/*'")
-    return name
 
 
 def _weights(

@@ -7,15 +7,17 @@ A candidate that fits has a bound in billed nano-USD that holds for the limit th
 within the headroom and the cost maximum.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import compress, product
 from typing import Final
 
 import msgspec
 
+from app.routing.assurance import Requirements
 from app.routing.candidate import Candidate, Capability, Feature
 from app.routing.decision import Exclusion, Fall, RequestFacts
 from app.routing.dollars import usd
+from app.routing.policy import Guard
 from app.routing.taxonomy import TYPICAL_OUTPUT_TOKENS, TYPICAL_OUTPUT_TOKENS_ELSE
 from app.routing.terms import Terms
 
@@ -73,12 +75,26 @@ def demand_of(
     )
 
 
-def bar(candidate: Candidate, *, plan_allows: Callable[[str], bool], plan_id: str) -> Fall | None:
-    """Say why no request may take a candidate, or None."""
+def bar(
+    candidate: Candidate,
+    *,
+    plan_allows: Callable[[str], bool],
+    plan_id: str,
+    require: Requirements,
+    guards: Sequence[Guard],
+) -> Fall | None:
+    """Say why no request that these guards hold may take a candidate, or None."""
     if not plan_allows(candidate.name):
         return Fall(Exclusion.NOT_IN_PLAN, f"the plan '{plan_id}' does not include it")
     if candidate.price is None:
         return Fall(Exclusion.UNKNOWN_PRICE, "its price is unknown, and an unknown price is not zero")
+    if (unmet := require.unmet(candidate.assurances)) is not None:
+        return Fall(Exclusion.NOT_ASSURED, f"{unmet}, as the rule requires")
+    for guard in guards:
+        if not guard.approves(candidate.name):
+            return Fall(Exclusion.NOT_APPROVED, f"the guard '{guard.name}' does not approve it")
+        if (unmet := guard.require.unmet(candidate.assurances)) is not None:
+            return Fall(Exclusion.NOT_ASSURED, f"{unmet}, as the guard '{guard.name}' requires")
     return None
 
 

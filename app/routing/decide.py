@@ -59,6 +59,7 @@ def decide(
             signals, chosen.ground, choice.strategy, lineup.candidates[order[0]].name if order else None, len(order)
         ),
         signals=signals,
+        guards=chosen.guards,
         verdicts=ranking.verdicts(),
         ranked=ranking.ranked(),
         columns=ranking.columns(),

@@ -113,6 +113,8 @@ class Exclusion(StrEnum):
     OVER_MAX_COST = "over_max_cost"
     UNBOUNDED = "unbounded"
     BELOW_QUALITY = "below_quality"  # the rule asks for more
+    NOT_APPROVED = "not_approved"  # a guard holds the request to a list that it is not on
+    NOT_ASSURED = "not_assured"  # where content goes, what is kept or who signed is not what is required
     TOO_SLOW = "too_slow"  # lately, for what the rule asks
     OTHER_OWNER = "other_owner"  # falling back to it would change whose credential pays
     NOT_AVAILABLE = "not_available"  # the policy names it, but no credential reaches it
@@ -183,6 +185,7 @@ class RouteDecision(msgspec.Struct, frozen=True, kw_only=True):
     rule: str
     reason: str
     signals: Signals
+    guards: tuple[str, ...] = ()  # those that held the request, by name
     verdicts: Sequence[Verdict]
     ranked: Sequence[Ranked]
     columns: CandidateColumns = CandidateColumns()

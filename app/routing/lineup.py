@@ -15,7 +15,7 @@ import msgspec
 from app.routing.candidate import Candidate, Capability, Feature
 from app.routing.constraints import bar, lack
 from app.routing.decision import CandidateColumns, Exclusion, Fall, rows_by_fall
-from app.routing.policy import CompiledChoice
+from app.routing.policy import CompiledChoice, Guard
 from app.routing.policy_document import Strategy
 from app.routing.terms import PER_MILLION, Terms, terms_of
 from billing import billed_nano_usd
@@ -109,16 +109,24 @@ class Lineup:
 
 
 def line_up(
-    choice: CompiledChoice, candidates: Iterable[Candidate], *, plan_allows: Callable[[str], bool], plan_id: str
+    choice: CompiledChoice,
+    candidates: Iterable[Candidate],
+    *,
+    plan_allows: Callable[[str], bool],
+    plan_id: str,
+    guards: Sequence[Guard] = (),
 ) -> Lineup:
-    """Make the lineup of a choice."""
+    """Make the lineup of a choice, for requests that these guards hold."""
     named = [
         (candidate.name, place, candidate)
         for candidate in candidates
         if (place := _place_of(candidate.name, choice)) is not None
     ]
     reached = {name for name, _, _ in named}
-    falls = [bar(candidate, plan_allows=plan_allows, plan_id=plan_id) for _, _, candidate in named]
+    falls = [
+        bar(candidate, plan_allows=plan_allows, plan_id=plan_id, require=choice.require, guards=guards)
+        for _, _, candidate in named
+    ]
     barred = sorted(
         (Barred(*each, fall) for each, fall in zip(named, falls, strict=True) if fall is not None), key=_policy_order
     )

@@ -10,11 +10,12 @@ from typing import Final
 
 import msgspec
 
+from app.routing.assurance import NOTHING_REQUIRED, Requirements
 from app.routing.conditions import Test, compile_condition
 from app.routing.errors import PolicyInvalid
 from app.routing.glob import compile_glob, is_glob
 from app.routing.keywords import Keyword, keywords_of
-from app.routing.policy_document import Choice, PolicyDocument, Strategy
+from app.routing.policy_document import Choice, GuardDocument, PolicyDocument, Strategy
 from app.routing.policy_reader import read_policy
 
 NEAREST_COUNT: Final = 3
@@ -35,6 +36,7 @@ class CompiledChoice(msgspec.Struct, frozen=True, kw_only=True):
 
     patterns: tuple[Pattern, ...]
     strategy: Strategy
+    require: Requirements = NOTHING_REQUIRED
     weights: tuple[int, ...] = ()  # of `weighted`, by pattern; 0 stands behind
     quality_at_least: float | None = None
     cost_nano_usd_max: int | None = None
@@ -56,6 +58,19 @@ class CompiledChoice(msgspec.Struct, frozen=True, kw_only=True):
         return self.strategy in {Strategy.WEIGHTED, Strategy.FASTEST}
 
 
+class Guard(msgspec.Struct, frozen=True, kw_only=True):
+    """A compiled guard. It narrows what any rule and any named model may take."""
+
+    name: str
+    holds: Test
+    patterns: tuple[Pattern, ...]
+    require: Requirements
+
+    def approves(self, name: str) -> bool:
+        """Tell whether a candidate stands on the approved list, if there is one."""
+        return not self.patterns or any(pattern.matches(name) for pattern in self.patterns)
+
+
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """A compiled rule."""
 
@@ -73,6 +88,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     aliases: Mapping[str, str]
     rules: tuple[Rule, ...]
     default: CompiledChoice
+    guards: tuple[Guard, ...] = ()
 
 
 def compile_policy(document: bytes, *, name: str | None = None, version: int = 0) -> Policy:
@@ -90,6 +106,7 @@ def compile_policy(document: bytes, *, name: str | None = None, version: int = 0
         keywords=keywords_of(written.keywords),
         aliases=written.aliases,
         rules=tuple(rules),
+        guards=tuple(map(_compile_guard, written.guards)),
         default=compile_choice(written.default),
     )
 
@@ -97,8 +114,9 @@ def compile_policy(document: bytes, *, name: str | None = None, version: int = 0
 def compile_choice(choice: Choice) -> CompiledChoice:
     """Compile the globs of a choice."""
     return CompiledChoice(
-        patterns=tuple(Pattern(text, is_glob(text), compile_glob(text)) for text in choice.candidates),
+        patterns=_patterns(choice.candidates),
         strategy=choice.strategy,
+        require=choice.require,
         weights=tuple(choice.weights.get(text, 0) for text in choice.candidates) if choice.weights else (),
         quality_at_least=choice.quality_at_least,
         cost_nano_usd_max=choice.cost_nano_usd_max,
@@ -109,6 +127,19 @@ def compile_choice(choice: Choice) -> CompiledChoice:
         first_token_ms_max=choice.first_token_ms_max,
         moves_on_refusal=choice.moves_on_refusal,
     )
+
+
+def _compile_guard(guard: GuardDocument) -> Guard:
+    return Guard(
+        name=guard.name,
+        holds=compile_condition(guard.when),
+        patterns=_patterns(guard.candidates),
+        require=guard.require,
+    )
+
+
+def _patterns(names: tuple[str, ...]) -> tuple[Pattern, ...]:
+    return tuple(Pattern(text, is_glob(text), compile_glob(text)) for text in names)
 
 
 def check_policy(document: bytes, known_models: Collection[str]) -> tuple[str, ...]:
@@ -137,9 +168,9 @@ def _unknown_models(policy: PolicyDocument, known: Collection[str]) -> list[str]
     for alias, model in policy.aliases.items():
         if model not in known:
             problems.append(f"aliases.{alias}: {_unknown(model, known)}")
-    choices = [(f"rules[{place}].then", rule.then) for place, rule in enumerate(policy.rules)]
-    for path, choice in (*choices, ("default", policy.default)):
-        names = choice.candidates
+    lists = [(f"guards[{place}]", guard.candidates) for place, guard in enumerate(policy.guards) if guard.candidates]
+    lists += [(f"rules[{place}].then", rule.then.candidates) for place, rule in enumerate(policy.rules)]
+    for path, names in (*lists, ("default", policy.default.candidates)):
         problems += [
             f"{path}.candidates[{place}]: {_unknown(name, known)}"
             for place, name in enumerate(names)

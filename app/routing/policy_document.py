@@ -4,6 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
+from app.routing.assurance import NOTHING_REQUIRED, Requirements
 from app.routing.conditions import ALWAYS, Condition
 
 
@@ -23,6 +24,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 
     candidates: tuple[str, ...]
     strategy: Strategy = Strategy.ORDERED
+    require: Requirements = NOTHING_REQUIRED  # of each candidate, on top of what guards require
     weights: dict[str, int] = {}  # of `weighted`, by entry of `candidates`; what has none stands behind
     quality_at_least: float | None = None
     cost_nano_usd_max: int | None = None  # written as `cost_usd_max`
@@ -42,6 +44,15 @@ class RuleDocument(msgspec.Struct, frozen=True, kw_only=True):
     when: Condition = ALWAYS
 
 
+class GuardDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A guard: where its condition holds, only these may be taken, whichever rule decides and whatever is named."""
+
+    name: str
+    when: Condition = ALWAYS
+    candidates: tuple[str, ...] = ()  # the approved list; empty: any
+    require: Requirements = NOTHING_REQUIRED
+
+
 class PolicyDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A whole policy, after every check that needs no list of models."""
 
@@ -50,4 +61,5 @@ class PolicyDocument(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     keywords: dict[str, tuple[str, ...]] = {}
     aliases: dict[str, str] = {}
+    guards: tuple[GuardDocument, ...] = ()
     rules: tuple[RuleDocument, ...] = ()

@@ -10,6 +10,7 @@ from app.routing.choice_reader import read_choice
 from app.routing.condition_reader import CONDITION_NODES_MAX, ConditionReader
 from app.routing.conditions import ALWAYS, implies
 from app.routing.errors import PolicyInvalid
+from app.routing.guard_reader import read_guards
 from app.routing.policy_document import Choice, PolicyDocument, RuleDocument
 from app.routing.policy_text import parse
 from app.routing.written_parts import WrittenParts
@@ -20,7 +21,7 @@ KEYWORDS_MAX: Final = 500  # a policy
 DESCRIPTION_CHARACTERS_MAX: Final = 2_000
 PROBLEMS_MAX: Final = 100
 
-_POLICY_KEYS: Final = ("name", "description", "keywords", "aliases", "rules", "default")
+_POLICY_KEYS: Final = ("name", "description", "keywords", "aliases", "guards", "rules", "default")
 _RULE_KEYS: Final = ("name", "when", "then")
 _NOTHING: Final = Choice(candidates=())
 
@@ -42,6 +43,7 @@ def read_policy(document: bytes) -> tuple[PolicyDocument | None, tuple[str, ...]
 def _policy(parts: WrittenParts, written: object) -> PolicyDocument:
     keys = parts.record("", written, _POLICY_KEYS, required=("default",))
     keywords = _keywords(parts, keys.get("keywords", {}))
+    conditions = ConditionReader(parts, keywords)
     return PolicyDocument(
         name=parts.text("name", keys.get("name", ""), may_be_empty=True),
         description=parts.text(
@@ -49,7 +51,8 @@ def _policy(parts: WrittenParts, written: object) -> PolicyDocument:
         ),
         keywords=keywords,
         aliases=_aliases(parts, keys.get("aliases", {})),
-        rules=_rules(parts, ConditionReader(parts, keywords), keys.get("rules", [])),
+        guards=read_guards(parts, conditions, keys.get("guards", [])),
+        rules=_rules(parts, conditions, keys.get("rules", [])),
         default=read_choice(parts, "default", keys["default"]) if "default" in keys else _NOTHING,
     )
 

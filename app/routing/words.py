@@ -56,6 +56,7 @@ class DecisionView(msgspec.Struct, Generic[Candidates], frozen=True, kw_only=Tru
     policy_name: str
     policy_version: int
     rule: str
+    guards: tuple[str, ...]
     reason: str
     refusal: str | None
     task: Evidence
@@ -115,6 +116,7 @@ def decision_view(decision: RouteDecision, candidates: Candidates) -> DecisionVi
         policy_name=decision.policy_name,
         policy_version=decision.policy_version,
         rule=decision.rule,
+        guards=decision.guards,
         reason=decision.reason,
         refusal=decision.refusal,
         task=decision.signals.task,

@@ -41,6 +41,8 @@ SCOPE_BY_ROUTE: Final[Mapping[tuple[str, str], Scope | None]] = {
     ("GET", f"{ROOT}/credentials"): Scope.CREDENTIALS_WRITE,
     ("POST", f"{ROOT}/credentials"): Scope.CREDENTIALS_WRITE,
     ("DELETE", f"{ROOT}/credentials/{{credential_id}}"): Scope.CREDENTIALS_WRITE,
+    ("PUT", f"{ROOT}/credentials/{{credential_id}}/contract"): Scope.CREDENTIALS_WRITE,
+    ("DELETE", f"{ROOT}/credentials/{{credential_id}}/contract"): Scope.CREDENTIALS_WRITE,
     ("GET", f"{ROOT}/policies"): Scope.POLICIES_WRITE,
     ("GET", f"{ROOT}/policies/{{policy_name}}"): Scope.POLICIES_WRITE,
     ("PUT", f"{ROOT}/policies/{{policy_name}}"): Scope.POLICIES_WRITE,

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, delete, get, post
+from litestar import Controller, delete, get, post, put
 from litestar.params import FromPath, JSONBody
 
 from app.http.api.access import Caller
@@ -13,10 +13,12 @@ from app.http.api.answers import PAGE, After, Limit, Page, answer_of, page_of
 from app.http.api.projects import Name
 from app.http.api.services import Services
 from app.providers import ConnectFailed, check_offer, vendor_of
-from tenants import FieldInvalid, add_credential, disable_credential, list_credentials
+from app.routing import Domain, Region
+from tenants import Contract, FieldInvalid, add_credential, declare_contract, disable_credential, list_credentials
 
 SECRET_CHARACTERS_MAX: Final = 16_384
 BASE_URL_CHARACTERS_MAX: Final = 2_048
+REFERENCE_CHARACTERS_MAX: Final = 200
 
 
 class NewCredential(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,6 +46,17 @@ class CredentialAnswer(msgspec.Struct, frozen=True, kw_only=True):
     created_by: str
     created_at: datetime
     disabled_at: datetime | None
+    contract: Contract | None
+
+
+class NewContract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is agreed with the provider for a credential, on the tenant's own word."""
+
+    regions: tuple[Region, ...] = ()
+    zero_retention: bool = False
+    baa: bool = False
+    certified_for: tuple[Domain, ...] = ()
+    reference: Annotated[str, msgspec.Meta(min_length=1, max_length=REFERENCE_CHARACTERS_MAX)]
 
 
 class Credentials(Controller):
@@ -90,3 +103,22 @@ class Credentials(Controller):
     async def disable_credential(self, caller: Caller, services: Services, credential_id: FromPath[UUID]) -> None:
         """It is used no more, and its name is free again. Disabling again changes nothing."""
         await disable_credential(services.database, caller.principal.actor, caller.tenant_id, credential_id)
+
+    @put("/{credential_id:uuid}/contract", status_code=204, summary="Declare what is agreed with the provider")
+    async def declare_contract(
+        self, caller: Caller, services: Services, credential_id: FromPath[UUID], data: JSONBody[NewContract]
+    ) -> None:
+        """It takes the place of what was declared before. Policies that require it find it within a second."""
+        contract = Contract(
+            regions=data.regions,
+            zero_retention=data.zero_retention,
+            baa=data.baa,
+            certified_for=data.certified_for,
+            reference=data.reference,
+        )
+        await declare_contract(services.database, caller.principal.actor, caller.tenant_id, credential_id, contract)
+
+    @delete("/{credential_id:uuid}/contract", summary="Withdraw what was declared")
+    async def withdraw_contract(self, caller: Caller, services: Services, credential_id: FromPath[UUID]) -> None:
+        """Requests that need it go elsewhere within a second, or are refused."""
+        await declare_contract(services.database, caller.principal.actor, caller.tenant_id, credential_id, None)
