@@ -41,6 +41,7 @@ from billing import (
     BudgetContended,
     BudgetInvalid,
     BudgetUsedUp,
+    ConcurrencyLimited,
     ManagementRateLimited,
     MeterUnavailable,
     Outcome,
@@ -128,6 +129,7 @@ ROW_BY_ERROR: Final[dict[type[BaseException], ErrorRow]] = {
     # billing
     RateLimited: ErrorRow(429, "requests", "rate_limit_exceeded", Outcome.RATE_LIMITED, may_retry=True),
     ManagementRateLimited: ErrorRow(429, "requests", "management_rate_exceeded", Outcome.RATE_LIMITED, may_retry=True),
+    ConcurrencyLimited: ErrorRow(429, "requests", "concurrency_limit_exceeded", Outcome.RATE_LIMITED, may_retry=True),
     BudgetUsedUp: ErrorRow(402, "insufficient_quota", "budget_exceeded", Outcome.BUDGET),
     BudgetContended: ErrorRow(429, "requests", "budget_contended", Outcome.BUDGET, may_retry=True),
     MeterUnavailable: ErrorRow(503, "server_error", "meter_unavailable", Outcome.GATEWAY_FAULT, may_retry=True),
@@ -183,7 +185,7 @@ def retry_after_s(error: BaseException) -> int | None:
     match error:
         case RateLimited() | ManagementRateLimited():
             return max(1, -(-error.retry_after_ms // 1000))
-        case BudgetContended() | RequestRunning() | UpstreamRejected() | UpstreamResting():
+        case ConcurrencyLimited() | BudgetContended() | RequestRunning() | UpstreamRejected() | UpstreamResting():
             return error.retry_after_s
         case MeterUnavailable() | OverBudget(is_contended=True):
             return 1

@@ -35,7 +35,7 @@ from app.http.probes import probe_routes
 from app.providers import AllowList, Transport, check_address
 from app.settings import read_settings
 from app.telemetry import configure_logs
-from billing import BillingSnapshot, CommitMeter, IdempotencyKeys, admit_management
+from billing import BillingSnapshot, CommitMeter, Concurrency, IdempotencyKeys, admit_management
 from dashboard import ConsoleServices, console_routes
 from tenants import Database, Snapshot, Vault, check_master_key
 
@@ -68,7 +68,8 @@ class Gateway:
         self.views = TenantViews(self.snapshot, self.billing)
         self.meter = CommitMeter(database, self.process_id)
         self.snapshot.subscribe(self.meter.drop)
-        self.settlement = Settlement(self.meter)
+        self.concurrency = Concurrency(database, self.process_id, deadline_s=options.attempts.request_deadline_s)
+        self.settlement = Settlement(self.meter, self.concurrency)
         # Beyond its deadline a request can only be on its way into the books.
         self.idempotency_keys = IdempotencyKeys(database, running_s_max=2 * int(options.attempts.request_deadline_s))
         self.upstream_allow = upstream_allow or AllowList()
@@ -77,6 +78,7 @@ class Gateway:
             snapshot=self.snapshot,
             views=self.views,
             meter=self.meter,
+            concurrency=self.concurrency,
             attempts=Attempts(
                 meter=self.meter,
                 transport=self.transport,
@@ -97,6 +99,7 @@ class Gateway:
         """Finish what runs: settlements first, then the connections they need."""
         await self.settlement.drain()
         await self.meter.close()
+        await self.concurrency.close()
         await self.idempotency_keys.close()
         await self.transport.close()
         await self.snapshot.stop()

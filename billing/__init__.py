@@ -2,11 +2,13 @@
 
 from billing.budgets import LIMIT_NANO_USD_MAX, Budget, BudgetPeriod, list_budgets, remove_budget, set_budget
 from billing.commit_meter import CommitMeter
+from billing.concurrency import Concurrency
 from billing.errors import (
     BillingError,
     BudgetContended,
     BudgetInvalid,
     BudgetUsedUp,
+    ConcurrencyLimited,
     ManagementRateLimited,
     MeterUnavailable,
     PlanUnknown,
@@ -40,6 +42,8 @@ from billing.stored import (
     UsageDimension,
     UsageRow,
 )
+from billing.traffic_limit import CallerLimits, LimitKind, TenantLimits, TrafficLimit
+from billing.traffic_limit_repository import list_traffic_limits
 from billing.usage import MediaTokens, Usage
 
 __all__ = [
@@ -58,14 +62,18 @@ __all__ = [
     "BudgetInvalid",
     "BudgetPeriod",
     "BudgetUsedUp",
+    "CallerLimits",
     "Claim",
     "ClaimState",
     "Claimed",
     "CommitMeter",
+    "Concurrency",
+    "ConcurrencyLimited",
     "CredentialOwner",
     "Feature",
     "IdempotencyKeys",
     "ImportReport",
+    "LimitKind",
     "ManagementRateLimited",
     "MediaTokens",
     "Meter",
@@ -87,6 +95,8 @@ __all__ = [
     "ServiceTier",
     "StoredAttempt",
     "StoredRequest",
+    "TenantLimits",
+    "TrafficLimit",
     "Usage",
     "UsageDimension",
     "UsageRow",
@@ -103,6 +113,7 @@ __all__ = [
     "latency_bounds_ms",
     "list_budgets",
     "list_requests",
+    "list_traffic_limits",
     "percentile_ms",
     "purge_idempotency_keys",
     "purge_reservations",

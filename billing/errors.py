@@ -3,6 +3,7 @@
 BillingError
 ├── RateLimited          the plan's request rate is used for the moment
 ├── ManagementRateLimited  the management API's request rate is used for the moment
+├── ConcurrencyLimited   as many requests run as may at once
 ├── BudgetUsedUp         spent money leaves no room
 ├── BudgetContended      requests in flight hold the room that is left
 ├── MeterUnavailable     the database did not answer; nothing was admitted
@@ -40,6 +41,19 @@ class ManagementRateLimited(BillingError):
             f"Retry in {max(1, -(-retry_after_ms // 1000))} s. Calls of models are not affected."
         )
         self.retry_after_ms = retry_after_ms
+
+
+class ConcurrencyLimited(BillingError):
+    """As many requests run as may at once. `scope` is what the limit covers, in words."""
+
+    retry_after_s = 1
+
+    def __init__(self, scope: str, slots_max: int) -> None:
+        super().__init__(
+            f"{scope} allows {slots_max} requests at once and they run. Retry in {self.retry_after_s} s; let some end, "
+            "or raise the limit."
+        )
+        self.slots_max = slots_max
 
 
 class BudgetUsedUp(BillingError):

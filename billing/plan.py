@@ -36,6 +36,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     monthly_price_nano_usd: int
     requests_per_minute: int
     request_burst: int
+    concurrent_requests: int = 50
     allowed_models: tuple[str, ...]
     features: tuple[str, ...]
     markup_ppm: int

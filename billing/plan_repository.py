@@ -10,7 +10,7 @@ from billing.plan import DEFAULT_PLAN_ID, Plan
 
 PLAN_COLUMNS: Final = (
     "p.plan_id, p.version, p.name, p.monthly_price_nano_usd, p.requests_per_minute, p.request_burst, "
-    "p.allowed_models, p.features, p.markup_ppm, p.own_credential_fee_ppm"
+    "p.concurrent_requests, p.allowed_models, p.features, p.markup_ppm, p.own_credential_fee_ppm"
 )
 
 
@@ -32,9 +32,9 @@ async def add_plan(session: AsyncSession, plan: Plan) -> None:
     await session.execute(
         text("""
             INSERT INTO plan (plan_id, version, name, monthly_price_nano_usd, requests_per_minute, request_burst,
-                              allowed_models, features, markup_ppm, own_credential_fee_ppm)
+                              concurrent_requests, allowed_models, features, markup_ppm, own_credential_fee_ppm)
             VALUES (:plan_id, :version, :name, :monthly_price_nano_usd, :requests_per_minute, :request_burst,
-                    :allowed_models, :features, :markup_ppm, :own_credential_fee_ppm)"""),
+                    :concurrent_requests, :allowed_models, :features, :markup_ppm, :own_credential_fee_ppm)"""),
         {
             "plan_id": plan.plan_id,
             "version": plan.version,
@@ -42,6 +42,7 @@ async def add_plan(session: AsyncSession, plan: Plan) -> None:
             "monthly_price_nano_usd": plan.monthly_price_nano_usd,
             "requests_per_minute": plan.requests_per_minute,
             "request_burst": plan.request_burst,
+            "concurrent_requests": plan.concurrent_requests,
             "allowed_models": list(plan.allowed_models),
             "features": list(plan.features),
             "markup_ppm": plan.markup_ppm,
@@ -104,6 +105,7 @@ def _plan(row: Row[Any]) -> Plan:
         monthly_price_nano_usd=row.monthly_price_nano_usd,
         requests_per_minute=row.requests_per_minute,
         request_burst=row.request_burst,
+        concurrent_requests=row.concurrent_requests,
         allowed_models=tuple(row.allowed_models),
         features=tuple(row.features),
         markup_ppm=row.markup_ppm,

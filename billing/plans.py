@@ -23,6 +23,7 @@ PLANS: Final = (
         monthly_price_nano_usd=0,
         requests_per_minute=60,
         request_burst=20,
+        concurrent_requests=50,
         allowed_models=(
             "sandbox/swift-mini",
             "sandbox/steady-base",
@@ -53,6 +54,7 @@ PLANS: Final = (
         monthly_price_nano_usd=49 * NANO_USD_PER_USD,
         requests_per_minute=1_000,
         request_burst=200,
+        concurrent_requests=500,
         allowed_models=("*",),
         features=(Feature.OWN_CREDENTIALS, Feature.CUSTOM_POLICIES, Feature.AUDIT_EXPORT),
         markup_ppm=50_000,
@@ -64,6 +66,7 @@ PLANS: Final = (
         monthly_price_nano_usd=999 * NANO_USD_PER_USD,
         requests_per_minute=12_000,
         request_burst=2_400,
+        concurrent_requests=5_000,
         allowed_models=("*",),
         features=tuple(Feature),
         markup_ppm=20_000,

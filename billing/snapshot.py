@@ -18,6 +18,8 @@ from billing.errors import PlanUnknown
 from billing.plan import Plan
 from billing.plan_repository import find_plan_of
 from billing.price_book import PriceBook, read_price_book
+from billing.traffic_limit import TenantLimits
+from billing.traffic_limit_repository import list_traffic_limits
 from tenants import DATABASE_ERRORS, EVERYONE, PLATFORM_TENANT_ID, Database, DatabaseUnavailable
 
 PLANS_MAX: Final = 10_000
@@ -54,6 +56,12 @@ class BillingSnapshot:
             if len(self._plans) > self._plans_max:
                 self._plans.popitem(last=False)
         return plan
+
+    async def limits(self, tenant_id: UUID) -> TenantLimits:
+        """The limits of the tenant's traffic with its plan's; read now, for who keeps them drops them with the plan."""
+        plan = await self.plan(tenant_id)
+        async with self._reading() as session:
+            return TenantLimits(tenant_id, plan, await list_traffic_limits(session, tenant_id))
 
     async def price_book(self) -> PriceBook:
         """The prices in force; read once by whoever asks first, the others wait for that reading."""

@@ -21,7 +21,7 @@ from app.gateway.reply import count_reply, decision_headers, stream_reply, whole
 from app.gateway.settlement import Settlement
 from app.gateway.tenant_view import TenantView, TenantViews
 from app.routing import Exclusion, NoCandidateLeft, OverBudget, RouteDecision, classify, decide, names_model
-from billing import Admission, AdmissionRequest, Meter, Outcome, RateLimited, Reservation
+from billing import Admission, AdmissionRequest, Concurrency, Meter, Outcome, RateLimited, Reservation
 from tenants import Principal, Scope, ScopeMissing, Snapshot
 
 
@@ -34,6 +34,7 @@ class Pipeline:
         snapshot: Snapshot,
         views: TenantViews,
         meter: Meter,
+        concurrency: Concurrency,
         attempts: Attempts,
         settlement: Settlement,
         repeats: Repeats,
@@ -41,6 +42,7 @@ class Pipeline:
         self._snapshot = snapshot
         self._views = views
         self._meter = meter
+        self._concurrency = concurrency
         self._attempts = attempts
         self._settlement = settlement
         self._repeats = repeats
@@ -55,11 +57,13 @@ class Pipeline:
         exchange = Exchange(call=call, principal=principal)
         with _Recorded(exchange, self._settlement):
             view = await self._views.of(principal.tenant_id)
+            await self._enter(exchange, view)
             await self._admit(exchange, view)  # 2
             exchange.request = await call.read()
             if call.idempotency_key is not None:
                 joined = await self._repeats.join(call, principal, exchange.request)
                 if isinstance(joined, Reply):
+                    self._concurrency.leave(call.request_id)
                     return joined  # and no record: both are one request
                 exchange.turn = joined
             decision = await self._route(exchange, view)  # 3, 4
@@ -75,6 +79,7 @@ class Pipeline:
         exchange = Exchange(call=call, principal=principal)
         with _Recorded(exchange, self._settlement):
             view = await self._views.of(principal.tenant_id)
+            await self._enter(exchange, view)
             await self._admit(exchange, view)
             exchange.request = await call.read()
             decision = await self._route(exchange, view)
@@ -109,6 +114,12 @@ class Pipeline:
     async def view(self, tenant_id: UUID) -> TenantView:
         """What a tenant can call: its plan, candidates and policies."""
         return await self._views.of(tenant_id)
+
+    async def _enter(self, exchange: Exchange, view: TenantView) -> None:
+        """Take the request's slots; its record, or the reply that it joined, gives them back."""
+        principal = exchange.principal
+        limits = view.limits.of(principal.project_id, principal.api_key_id)
+        await self._concurrency.enter(exchange.call.request_id, limits.concurrency)
 
     async def _admit(self, exchange: Exchange, view: TenantView) -> None:
         request = AdmissionRequest(

@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from billing import BillingError, Meter, RequestRecord
+from billing import BillingError, Concurrency, Meter, RequestRecord
 
 RETRY_PAUSE_S: Final = 0.05
 RETRY_PAUSE_S_MAX: Final = 5.0
@@ -22,10 +22,14 @@ log = structlog.get_logger(__name__)
 
 
 class Settlement:
-    """Hands records to the meter; what does not settle at once goes on in a task of its own."""
+    """Hands records to the meter; what does not settle at once goes on in a task of its own.
 
-    def __init__(self, meter: Meter) -> None:
+    With its record a request has ended, and gives its slots back.
+    """
+
+    def __init__(self, meter: Meter, concurrency: Concurrency) -> None:
         self._meter = meter
+        self._concurrency = concurrency
         self._running: set[asyncio.Task[None]] = set()
         self.refusals_lost = 0
 
@@ -34,6 +38,7 @@ class Settlement:
 
         A caller that is cancelled meanwhile leaves the settling to go on.
         """
+        self._concurrency.leave(record.request_id)
         try:
             await self._meter.settle(record)
         except asyncio.CancelledError:
@@ -45,6 +50,7 @@ class Settlement:
 
     def begin(self, record: RequestRecord) -> None:
         """Settle one record that nobody waits for: a refusal is answered at once even when the database is away."""
+        self._concurrency.leave(record.request_id)
         if not record.attempts and len(self._running) >= REFUSALS_WAITING_MAX:
             self.refusals_lost += 1
             if self.refusals_lost.bit_count() == 1:  # at 1, 2, 4, 8, …

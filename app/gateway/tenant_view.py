@@ -21,7 +21,7 @@ from app.routing import (
     RouteTable,
     compile_policy,
 )
-from billing import BillingSnapshot, Plan
+from billing import BillingSnapshot, Plan, TenantLimits
 from tenants import EVERYONE, PLATFORM_TENANT_ID, CredentialFacts, MeasuredQuality, Snapshot
 
 DEFAULT_POLICY: Final = "default"
@@ -37,6 +37,7 @@ class TenantView:
     pools: Mapping[UUID, tuple[CredentialFacts, ...]]  # by a candidate's credential: all that may stand in for it
     tables: Mapping[str, RouteTable]  # by the name of their policy
     measured: Measured  # what moves the candidates' expected quality
+    limits: TenantLimits
 
     @property
     def policies(self) -> Collection[str]:
@@ -96,6 +97,7 @@ class TenantViews:
         candidates = candidates_for(own=own, shared=shared, prices=prices, plan=plan, measured=measured)
         return TenantView(
             plan=plan,
+            limits=await self._billing.limits(tenant_id),
             candidates=candidates,
             pools=_pools(own) | _pools(shared),
             measured=measured,
