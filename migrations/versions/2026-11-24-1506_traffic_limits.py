@@ -8,8 +8,8 @@ from alembic import op
 
 from migrations.statements import isolate_by_tenant, open_to, script
 
-revision = "0011"
-down_revision = "0010"
+revision = "0012"
+down_revision = "0011"
 
 TABLES = """
 ALTER TABLE plan ADD concurrent_requests integer NOT NULL DEFAULT 50 CHECK (concurrent_requests > 0);
