@@ -2,8 +2,8 @@
 
 from migrations.statements import script
 
-revision = "0010"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 
 CONTRACT = """
 ALTER TABLE provider_credential ADD COLUMN contract jsonb;
