@@ -6,6 +6,7 @@ from app.commands.audit import audit
 from app.commands.budget import budget
 from app.commands.credential import credential
 from app.commands.doctor import doctor
+from app.commands.eval_file import eval_file
 from app.commands.gateway import migrate, sandbox, serve, worker
 from app.commands.key import key
 from app.commands.policy import policy
@@ -24,7 +25,7 @@ def main() -> None:
 PROCESSES = (up, serve, worker, migrate, sandbox)
 TENANCY = (tenant, key, credential, policy, budget, usage, audit)
 
-BESIDE = (doctor, try_file)
+BESIDE = (doctor, try_file, eval_file)
 
 for each in (*PROCESSES, *TENANCY, *BESIDE):
     main.add_command(each)

@@ -46,6 +46,7 @@ class Exchanged:
     latency_ms: int = 0
     first_token_ms: int | None = None
     retry_after_s: float | None = None  # the gateway says when to try again
+    answer: str | None = field(default=None, repr=False)  # the text of a whole answer
 
     def route(self) -> dict[str, str]:
         """The fields of the route header: policy, rule, task, confidence, reason."""
@@ -84,10 +85,11 @@ class GatewayClient:
         model: str,
         is_streamed: bool,
         is_task_told: bool,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self._http = http
         self._base_url = base_url
-        self._authorization = {"authorization": f"Bearer {api_key}"}
+        self._authorization = {"authorization": f"Bearer {api_key}", **(headers or {})}
         self._model = model
         self._is_streamed = is_streamed
         self._is_task_told = is_task_told
@@ -139,7 +141,9 @@ class GatewayClient:
             return await self._with_record(failed)
 
     def _body(self, prompt: Prompt) -> dict[str, object]:
-        body: dict[str, object] = {"model": self._model, "messages": [{"role": "user", "content": prompt.text}]}
+        messages = [{"role": "system", "content": prompt.system}] if prompt.system else []
+        messages.append({"role": "user", "content": prompt.text})
+        body: dict[str, object] = {"model": self._model, "messages": messages}
         if self._is_streamed:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         return body
@@ -155,7 +159,7 @@ class GatewayClient:
             answered = Exchanged(
                 ending="answered", headers=headers, attempt_count=attempt_count, latency_ms=latency_ms,
                 cost_nano_usd=_amount(headers.get("x-signalbox-cost-usd")),
-                saved_nano_usd=_amount(headers.get("x-signalbox-saved-usd")),
+                saved_nano_usd=_amount(headers.get("x-signalbox-saved-usd")), answer=_answer(body),
             )  # fmt: skip
             return await self._with_record(answered)
         told = _told(status, body)
@@ -215,6 +219,15 @@ class GatewayClient:
                 return None
             await asyncio.sleep(RECORD_WAIT_S)
         return None
+
+
+def _answer(body: bytes) -> str | None:
+    """The text of a whole answer; None where it has none, as when a tool is called."""
+    try:
+        content = json.loads(body)["choices"][0]["message"]["content"]
+    except (ValueError, KeyError, IndexError, TypeError):
+        return None
+    return content if isinstance(content, str) else None
 
 
 def _elapsed_ms(started: float) -> int:

@@ -28,6 +28,7 @@ class Prompt:
     line: int
     text: str = field(repr=False)
     task: str | None = None
+    system: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +56,35 @@ def read_prompts(path: Path, *, limit: int | None = None) -> PromptFile:
     """The first `limit` prompts of a file, or all. Raises InputInvalid when there is none."""
     prompts: list[Prompt] = []
     bad_lines: list[BadLine] = []
+    for number, raw in numbered_lines(path):
+        if not raw.strip():
+            continue
+        read = _read_line(number, raw)
+        if isinstance(read, BadLine):
+            bad_lines.append(read)
+            continue
+        prompts.append(read)
+        if len(prompts) == limit:
+            break
+    if not prompts:
+        why = f"; line {bad_lines[0].line}: {bad_lines[0].reason}" if bad_lines else ", it is empty"
+        raise InputInvalid(f'{path} holds no prompt{why}. Give one JSON object a line, such as {{"text": "Hello"}}.')
+    return PromptFile(tuple(prompts), tuple(bad_lines))
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Give each line of a file with its number, plain or gzipped; what is behind LINE_BYTES_MAX is cut off.
+
+    Raises InputInvalid when the file cannot be read or has too many lines.
+    """
     try:
-        for number, raw in _lines(path):
-            if not raw.strip():
-                continue
-            read = _read_line(number, raw)
-            if isinstance(read, BadLine):
-                bad_lines.append(read)
-                continue
-            prompts.append(read)
-            if len(prompts) == limit:
-                break
+        yield from _lines(path)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputInvalid(f"{path} is a damaged gzip file: {error}. Get it again.") from error
     except OSError as error:
         raise InputInvalid(
             f"{path} cannot be read: {error.strerror or type(error).__name__}. Check the path."
         ) from error
-    if not prompts:
-        why = f"; line {bad_lines[0].line}: {bad_lines[0].reason}" if bad_lines else ", it is empty"
-        raise InputInvalid(f'{path} holds no prompt{why}. Give one JSON object a line, such as {{"text": "Hello"}}.')
-    return PromptFile(tuple(prompts), tuple(bad_lines))
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
