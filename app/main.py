@@ -35,7 +35,15 @@ from app.http.probes import probe_routes
 from app.providers import AllowList, Transport, check_address
 from app.settings import read_settings
 from app.telemetry import configure_logs
-from billing import BillingSnapshot, CommitMeter, Concurrency, IdempotencyKeys, admit_management
+from billing import (
+    BillingSnapshot,
+    CommitMeter,
+    Concurrency,
+    Feature,
+    IdempotencyKeys,
+    admit_management,
+    require_feature,
+)
 from dashboard import ConsoleServices, console_routes
 from tenants import Database, Snapshot, Vault, check_master_key
 
@@ -177,11 +185,15 @@ def _management_services(gateway: Gateway) -> ManagementServices:
     async def quality(tenant_id: UUID) -> tuple[QualityRow, ...]:
         return quality_rows(await gateway.views.of(tenant_id))
 
+    async def require(tenant_id: UUID, feature: Feature) -> None:
+        require_feature((await gateway.views.of(tenant_id)).plan, feature)
+
     return ManagementServices(
         database=gateway.database,
         vault=gateway.vault,
         principal=gateway.snapshot.principal,
         admit=partial(admit_management, gateway.database),
+        require_feature=require,
         known_models=known_models,
         quality=quality,
         check_address=partial(check_address, allow=gateway.upstream_allow),

@@ -9,6 +9,7 @@ from billing.errors import (
     BudgetInvalid,
     BudgetUsedUp,
     ConcurrencyLimited,
+    FeatureNotInPlan,
     ManagementRateLimited,
     MeterUnavailable,
     PlanUnknown,
@@ -24,7 +25,7 @@ from billing.management_rate import admit_management
 from billing.meter import Admission, AdmissionRequest, BudgetFacts, Meter, Reservation
 from billing.money import usd
 from billing.plan import DEFAULT_PLAN_ID, Feature, Plan
-from billing.plans import PLANS, change_plan, seed_plans, subscribe
+from billing.plans import PLANS, change_plan, require_feature, seed_plans, subscribe
 from billing.price import Price, PriceTier, Rates, ServiceTier, billed_nano_usd
 from billing.price_book import PriceBook, declare_prices
 from billing.price_import import ImportReport, import_price_book
@@ -71,6 +72,7 @@ __all__ = [
     "ConcurrencyLimited",
     "CredentialOwner",
     "Feature",
+    "FeatureNotInPlan",
     "IdempotencyKeys",
     "ImportReport",
     "LimitKind",
@@ -118,6 +120,7 @@ __all__ = [
     "purge_idempotency_keys",
     "purge_reservations",
     "remove_budget",
+    "require_feature",
     "seed_plans",
     "set_budget",
     "settle_lost",

@@ -8,6 +8,7 @@ BillingError
 ├── BudgetContended      requests in flight hold the room that is left
 ├── MeterUnavailable     the database did not answer; nothing was admitted
 ├── PlanUnknown          no such plan
+├── FeatureNotInPlan     the plan does not unlock this
 ├── BudgetInvalid        a budget's fields do not make sense
 └── PriceBookRejected    an import held an implausible price
 """
@@ -79,6 +80,15 @@ class MeterUnavailable(BillingError):
 
 class PlanUnknown(BillingError):
     """No plan has this id."""
+
+
+class FeatureNotInPlan(BillingError):
+    """The tenant's plan does not unlock a feature."""
+
+    def __init__(self, feature: str, plan_name: str, others: tuple[str, ...]) -> None:
+        instead = f"Move to {' or '.join(others)}." if others else "Ask whoever runs this gateway."
+        super().__init__(f"The plan {plan_name} does not include '{feature}'. {instead}")
+        self.feature = feature
 
 
 class BudgetInvalid(BillingError):

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from billing.errors import PlanUnknown
+from billing.errors import FeatureNotInPlan, PlanUnknown
 from billing.money import NANO_USD_PER_USD
 from billing.plan import Feature, Plan
 from billing.plan_repository import add_plan, find_subscription, has_tenant, lock_plans, newest_plans, put_subscription
@@ -73,6 +73,12 @@ PLANS: Final = (
         own_credential_fee_ppm=5_000,
     ),
 )
+
+
+def require_feature(plan: Plan, feature: Feature) -> None:
+    """Pass where a tenant's plan unlocks a feature. Raises FeatureNotInPlan, which names the plans that do."""
+    if feature not in plan.features:
+        raise FeatureNotInPlan(feature, plan.name, tuple(row.name for row in PLANS if feature in row.features))
 
 
 async def seed_plans(database: Database, plans: tuple[Plan, ...] = PLANS) -> tuple[Plan, ...]:

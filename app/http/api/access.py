@@ -18,6 +18,7 @@ from litestar.handlers import BaseRouteHandler
 from app.gateway.errors import KeyMissing
 from app.http.api.services import ManagementServices
 from app.http.asgi import header, headers_of
+from billing import Feature
 from tenants import KeyKind, KeyPrefix, NotFound, Principal, Scope
 
 ROOT: Final = "/api/v1"
@@ -60,6 +61,14 @@ SCOPE_BY_ROUTE: Final[Mapping[tuple[str, str], Scope | None]] = {
 }
 
 
+# What a plan unlocks. Taking away is never held back, so that nobody is locked in by a smaller plan.
+FEATURE_BY_ROUTE: Final[Mapping[tuple[str, str], Feature]] = {
+    ("POST", f"{ROOT}/credentials"): Feature.OWN_CREDENTIALS,
+    ("PUT", f"{ROOT}/policies/{{policy_name}}"): Feature.CUSTOM_POLICIES,
+    ("GET", f"{ROOT}/audit/export"): Feature.AUDIT_EXPORT,
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presented:
     """The caller of a route: whose key was presented, and of which kind it is."""
@@ -85,7 +94,9 @@ Caller = NamedDependency[Presented]
 
 
 def only_with_key(services: ManagementServices) -> Callable[[Connection, BaseRouteHandler], Awaitable[None]]:
-    """The guard of the API. Raises KeyMissing, KeyRejected, TenantSuspended, ManagementRateLimited, ScopeMissing."""
+    """The guard of the API. Raises KeyMissing, KeyRejected, TenantSuspended, ManagementRateLimited, ScopeMissing,
+    FeatureNotInPlan.
+    """
 
     async def guard(connection: Connection, _: BaseRouteHandler) -> None:
         scheme, _mark, key = (header(headers_of(connection.scope), b"authorization") or "").partition(" ")
@@ -96,9 +107,12 @@ def only_with_key(services: ManagementServices) -> Callable[[Connection, BaseRou
         assert isinstance(connection, Request)
         # Which methods an address takes is the framework's own answer, and no secret to whoever holds a key.
         if connection.method != "OPTIONS":
-            scope = SCOPE_BY_ROUTE[connection.method, connection.scope["path_template"]]
+            route = (connection.method, connection.scope["path_template"])
+            scope, feature = SCOPE_BY_ROUTE[route], FEATURE_BY_ROUTE.get(route)
             if scope is not None:
                 principal.require(scope)
+            if feature is not None:
+                await services.require_feature(principal.tenant_id, feature)
         is_management = key.strip().startswith(KeyPrefix.MANAGEMENT)
         connection.state[STATE_KEY] = Presented(
             principal=principal, kind=KeyKind.MANAGEMENT if is_management else KeyKind.MODEL

@@ -8,7 +8,7 @@ from uuid import UUID
 from litestar.di import NamedDependency
 
 from app.gateway.quality_table import QualityRow
-from billing import IdempotencyKeys
+from billing import Feature, IdempotencyKeys
 from tenants import CheckAddress, Database, Principal, Vault
 
 
@@ -22,13 +22,14 @@ class ManagementServices:
     """`principal` finds who presents a key, `admit` takes a call off its tenant's rate.
 
     `known_models` are the models that a tenant's policy may name.
-    `quality` gives a tenant's table of expected quality.
+    `require_feature` passes where the tenant's plan unlocks it. `quality` gives a tenant's table of expected quality.
     """
 
     database: Database
     vault: Vault
     principal: Callable[[str], Awaitable[Principal]]
     admit: Callable[[UUID], Awaitable[None]]
+    require_feature: Callable[[UUID, Feature], Awaitable[None]]
     known_models: Callable[[UUID], Awaitable[Collection[str]]]
     quality: Callable[[UUID], Awaitable[Sequence[QualityRow]]]
     check_address: CheckAddress

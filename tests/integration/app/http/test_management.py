@@ -5,7 +5,8 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tenants import Scope, verify_audit
+from billing import change_plan
+from tenants import SYSTEM, Scope, verify_audit
 from tests.integration.app.http.api import API
 from tests.world import World
 
@@ -303,3 +304,22 @@ def _references(node: object) -> list[str]:
             return [found for each in node for found in _references(each)]
         case _:
             return []
+
+
+async def test_what_the_plan_does_not_unlock_is_refused_with_the_plans_that_do(world: World) -> None:
+    api = await API.of(world, world.acme)
+    await change_plan(world.database, SYSTEM, world.acme.tenant_id, "free")
+    for _ in range(100):
+        refused = await api("PUT", "/policies/frugal", POLICY)
+        if refused.status == 403:
+            break
+        await asyncio.sleep(0.02)
+    assert refused.code == "feature_not_in_plan"
+    assert "'custom_policies'" in refused.body["detail"]
+    assert "Move to Pro or Enterprise" in refused.body["detail"]
+    assert (await api("GET", "/audit/export")).code == "feature_not_in_plan"
+    # What is there can be read and taken away under any plan.
+    assert (await api("GET", "/policies")).status == 200
+    assert (
+        await api("POST", "/credentials", {"provider_name": "openai", "secret": "sk-0123456789abcdef"})
+    ).status == 201
