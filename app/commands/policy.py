@@ -33,6 +33,7 @@ from app.routing import (
     classify,
     compile_policy,
     decide,
+    yaml_of,
 )
 from billing import BillingSnapshot, list_budgets
 from tenants import PLATFORM_TENANT_ID, Snapshot, publish_policy
@@ -49,9 +50,10 @@ def policy() -> None:
 @policy.command("show")
 @tenant_option
 @policy_name_option
+@click.option("--yaml", "is_yaml", is_flag=True, help="Print it in YAML.")
 @as_json
 @command
-async def show_policy(tenant_name: str, name: str, is_json: bool) -> None:
+async def show_policy(tenant_name: str, name: str, is_yaml: bool, is_json: bool) -> None:
     """Print the policy in force: the tenant's own, or else the platform's. The output is a file for `apply`."""
     async with opened_tenant(tenant_name) as (parts, tenant_id):
         snapshot = Snapshot(parts.database, parts.vault)
@@ -66,7 +68,7 @@ async def show_policy(tenant_name: str, name: str, is_json: bool) -> None:
         click.echo(msgspec.json.format(msgspec.json.encode(facts)))
     else:
         click.echo(f"{name}@{stored.version}, published by the {published_by}", err=True)
-        click.echo(msgspec.json.format(stored.document))
+        click.echo(yaml_of(stored.document) if is_yaml else msgspec.json.format(stored.document))
 
 
 @policy.command()

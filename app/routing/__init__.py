@@ -26,6 +26,7 @@ from app.routing.errors import (
 )
 from app.routing.lazily import Lazily
 from app.routing.policy import Policy, check_policy, compile_policy, load_default_policy
+from app.routing.policy_yaml import json_of_yaml, yaml_of
 from app.routing.public_quality import Belief, measured_beliefs, price_beliefs
 from app.routing.quality import Estimate, Measured, Prior, QualitySource, estimate, expected, levels_of
 from app.routing.quality import Evidence as QualityEvidence
@@ -83,10 +84,12 @@ __all__ = [
     "expected",
     "explain_record",
     "fit_router",
+    "json_of_yaml",
     "levels_of",
     "load_default_policy",
     "measured_beliefs",
     "names_model",
     "price_beliefs",
     "route_header",
+    "yaml_of",
 ]

@@ -43,7 +43,7 @@ HOMES = (
 PURE_MODULES = {
     "__future__", "abc", "bisect", "collections", "copy", "dataclasses", "datetime", "decimal", "difflib", "enum",
     "fnmatch", "fractions", "functools", "hashlib", "heapq", "itertools", "json", "math", "msgspec", "operator", "re",
-    "string", "types", "typing", "unicodedata", "uuid", "zlib", "billing",
+    "string", "types", "typing", "unicodedata", "uuid", "yaml", "zlib", "billing",
 }  # fmt: skip
 # Rows that are data and not code, read once from beside the file that explains them.
 READS_ITS_ROWS = (

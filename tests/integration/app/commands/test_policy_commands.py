@@ -29,6 +29,10 @@ def test_what_is_shown_can_be_applied(installation: Installation, tmp_path: Path
     assert "published by the platform" in shown.stderr
     file = written(tmp_path, shown.stdout, "policy.json")
     assert installation.json("policy", "apply", *ON_GLOBEX, "--name", "again", file)["version"] == 1
+    in_yaml = written(tmp_path, installation.run("policy", "show", *ON_GLOBEX, "--name", "again", "--yaml").stdout)
+    assert installation.json("policy", "apply", *ON_GLOBEX, "--name", "again", in_yaml)["version"] == 2
+    document = installation.json("policy", "show", *ON_GLOBEX, "--name", "again")["document"]
+    assert document == installation.json("policy", "show", *ON_GLOBEX)["document"]
 
 
 def test_a_policy_is_applied_and_then_decides(installation: Installation, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ async def test_a_contract_is_declared_and_withdrawn_by_its_own_tenant(world: Wor
     (listed,) = (await api("GET", "/credentials")).body["data"]
     assert listed["contract"] == {"zero_retention": False, "certified_for": [], **DECLARED}
     assert (await api("DELETE", path)).status == 204
-    assert (await api.audited())[before + 1 :] == [  # behind the reading of the trail itself
+    assert [action for action in (await api.audited())[before:] if action != "audit.exported"] == [
         "provider_credential.contract_declared",
         "provider_credential.contract_withdrawn",
     ]
