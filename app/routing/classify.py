@@ -1,7 +1,8 @@
-"""The task and the domain of a request, with who decided and why. Called once per request, before routing.
+"""The signals of a request, with who decided each and why. Called once per request, before routing.
 
 Order of trust: the caller's tag, the tenant's own keywords, the learned classifier, which hears the built-in
-words and structure as well. Nothing a prompt says is repeated in an answer: reasons quote our words or the tenant's.
+words and structure as well. A short message that follows another keeps its conversation's task. Nothing a prompt
+says is repeated in an answer: reasons quote our words or the tenant's.
 """
 
 from collections.abc import Collection, Mapping
@@ -10,8 +11,11 @@ from typing import Final
 import msgspec
 
 from app.routing.classifier import Guess, load_classifier
+from app.routing.complexity import complexity_of
 from app.routing.decision import DecidedBy, Evidence, RequestFacts, Signals
+from app.routing.follow_up import OWN_CONFIDENCE_LEAST_OPENED, own_confidence_least, request_followed
 from app.routing.keywords import Keyword
+from app.routing.rag import rag_of
 from app.routing.reading import Reading, read_prompt
 from app.routing.rules import domain_by_rules, task_by_rules
 from app.routing.scoring import Heard, Vote, hear
@@ -21,6 +25,7 @@ from app.routing.taxonomy import DOMAIN_OF_TASK, Domain, Task
 TAG_CONFIDENCE: Final = 1.0
 KEYWORD_CONFIDENCE: Final = 0.95
 TAG_CHARACTERS_SHOWN: Final = 40
+FOLLOWED_CONFIDENCE: Final = 0.9  # of the confidence in the request that a message follows
 WORDS_SHOWN: Final = 3
 
 _TASKS: Final[frozenset[str]] = frozenset(Task)
@@ -45,16 +50,69 @@ def classify(
     """
     facts = asked if isinstance(asked, RequestFacts) else _facts_of(asked, metadata or {})
     reading = read_prompt(facts.instruction)
+    task, domain = _told(reading, keywords, decides_route=decides_route)
+    if facts.earlier and task.confidence < (least := own_confidence_least(reading)):
+        task, domain = _followed(facts, keywords, (task, domain), least, decides_route=decides_route)
+    known = {*Task, *(keyword.task for keyword in keywords)} if keywords else _TASKS
+    task, domain = _as_tagged(facts, known, task, domain)
+    return Signals(
+        task=task,
+        domain=domain,
+        facts=facts,
+        sensitivity=sensitivity_of(facts, domain),
+        complexity=complexity_of(reading, facts, task=task, domain=domain),
+        rag=rag_of(reading, facts, task),
+    )
+
+
+def _told(reading: Reading, keywords: tuple[Keyword, ...], *, decides_route: bool) -> tuple[Evidence, Evidence]:
+    """Tell the task and the domain of one instruction by itself."""
     heard = hear(reading)
-    guess = _CLASSIFIER.guess(reading, heard) if decides_route else None
-    tasks = {*Task, *(keyword.task for keyword in keywords)} if keywords else _TASKS
-    task = _tagged(facts, "task", tasks) or _told_unknown(
-        facts, _keyworded(reading, keywords) or (_guessed(guess, heard) if guess else task_by_rules(heard))
-    )
-    domain = _tagged(facts, "domain", _DOMAINS) or (
-        _domain_of(guess, heard, task) if guess else domain_by_rules(heard, task)
-    )
-    return Signals(task=task, domain=domain, facts=facts, sensitivity=sensitivity_of(facts, domain))
+    keyworded = _keyworded(reading, keywords)
+    if not decides_route:
+        task = keyworded or task_by_rules(heard)
+        return task, domain_by_rules(heard, task)
+    guess = _CLASSIFIER.guess(reading, heard)
+    task = keyworded or _guessed(guess, heard)
+    return task, _domain_of(guess, heard, task)
+
+
+def _followed(
+    facts: RequestFacts,
+    keywords: tuple[Keyword, ...],
+    own: tuple[Evidence, Evidence],
+    least: float,
+    *,
+    decides_route: bool,
+) -> tuple[Evidence, Evidence]:
+    """Take the task and the domain of the request that a message follows, where they are surer than its own."""
+    followed = request_followed(facts)
+    if followed is None:
+        return own
+    earlier = _told(followed, keywords, decides_route=decides_route)
+    if earlier[0].confidence <= own[0].confidence and least < OWN_CONFIDENCE_LEAST_OPENED:
+        return own
+    task, domain = (_kept(evidence) for evidence in earlier)
+    return task, domain
+
+
+def _kept(evidence: Evidence) -> Evidence:
+    """Say of an earlier request's signal that the conversation keeps it."""
+    because = f"the request before, which this one follows: {evidence.because}"
+    confidence = round(evidence.confidence * FOLLOWED_CONFIDENCE, 3)
+    return msgspec.structs.replace(evidence, confidence=confidence, because=because)
+
+
+def _as_tagged(
+    facts: RequestFacts, tasks: Collection[str], task: Evidence, domain: Evidence
+) -> tuple[Evidence, Evidence]:
+    """Lay what the caller says over what was told; the domain of a task that was said goes before words."""
+    if not (facts.tags or facts.metadata):
+        return task, domain
+    said = _tagged(facts, "task", tasks)
+    if said is not None and said.value in DOMAIN_OF_TASK and domain.decided_by == "classifier":
+        domain = _domain_of_task(said)
+    return said or _told_unknown(facts, task), _tagged(facts, "domain", _DOMAINS) or domain
 
 
 def _tagged(facts: RequestFacts, kind: str, known: Collection[str]) -> Evidence | None:
@@ -99,11 +157,14 @@ def _by_weight(vote: Vote) -> float:
 
 def _domain_of(guess: Guess, heard: Heard, task: Evidence) -> Evidence:
     """Take the classifier's word, but for a task that was told: that has its own domain."""
-    of_task = DOMAIN_OF_TASK.get(task.value)
-    if of_task is not None and task.decided_by != "classifier":
-        return _evidence(of_task, task.confidence, "structure", f"the domain of {task.value}")
+    if task.value in DOMAIN_OF_TASK and task.decided_by != "classifier":
+        return _domain_of_task(task)
     said = [f"the word '{word}'" for word in heard.domains.get(Domain(guess.domain), ())[:WORDS_SHOWN]]
     return _evidence(guess.domain, guess.domain_confidence, "classifier", ", ".join(["the classifier", *said]))
+
+
+def _domain_of_task(task: Evidence) -> Evidence:
+    return _evidence(DOMAIN_OF_TASK[task.value], task.confidence, "structure", f"the domain of {task.value}")
 
 
 def _facts_of(text: str, metadata: Mapping[str, str]) -> RequestFacts:

@@ -13,6 +13,7 @@ import msgspec
 
 from app.routing import check_digits as check
 from app.routing.prose import Prose
+from app.routing.signal_words import words_of
 
 GROUPS_MAX: Final = 6  # of digits that one identifier is written in
 IBAN_CHARACTERS_MAX: Final = 34
@@ -39,14 +40,8 @@ _NUMBER_AND_STREET: Final = re.compile(
     r"|(?:[^\W\d_][\w'.\-]{0,30}\s){1,4}"
     r"(?:street|st|avenue|ave|road|rd|boulevard|blvd|lane|ln|drive|dr|court|way|place|square)\b)"
 )
-_STREETS_AFTER_NUMBER: Final = frozenset(
-    "street st avenue ave road rd boulevard blvd lane ln drive dr court way place square "
-    "rue allée impasse chemin".split()
-)
-_STREETS_BEFORE_NUMBER: Final = frozenset(
-    "rue avenue boulevard allée impasse chemin calle avenida paseo plaza via viale piazza corso rua travessa alameda "
-    "ul ulica ulicy aleja al улица улице ул проспект пр вулиця вул οδός".split()
-)
+_STREETS_AFTER_NUMBER: Final = frozenset(words_of("street_after_number"))
+_STREETS_BEFORE_NUMBER: Final = frozenset(words_of("street_before_number"))
 _NAME_AND_NUMBER: Final = re.compile(
     r"\.?\s(?:[^\W\d_][\w'.\-]{0,30}[ ,]{1,2}){1,5}(?:nº|n°|no\.?|д\.|дом|número)?\s?\d{1,4}"
 )
@@ -299,7 +294,7 @@ def _texts(prose: Prose, groups: Mapping[str, int]) -> Counter[str]:
     found: Counter[str] = Counter()
     may_hold_iban = False
     for word in prose.odd_words:
-        if len(word) < IBAN_BEGINNING_CHARACTERS or word.isdecimal() and len(word) < TEXT_DIGITS_MIN:
+        if len(word) < IBAN_BEGINNING_CHARACTERS or (word.isdecimal() and len(word) < TEXT_DIGITS_MIN):
             continue
         may_hold_iban = may_hold_iban or _IBAN_BEGINNING.match(word) is not None
         for row in TEXT_KINDS:

@@ -7,7 +7,6 @@ and never take one away. Invariant: a flag tells kinds and counts, never what wa
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -18,11 +17,11 @@ from app.routing.errors import SensitivityUnknown
 from app.routing.identifiers import identifiers_in
 from app.routing.lexicon import Lexicon
 from app.routing.prose import Prose, parts_of, prose_of
+from app.routing.signal_words import words_of
 from app.routing.taxonomy import Domain, Sensitivity
 
 TAG_PREFIX: Final = "sensitivity:"
 METADATA_KEY: Final = "sensitivity"
-WORDS_FILE: Final = Path(__file__).with_name("sensitive.json")
 KINDS_SHOWN: Final = 4
 IDENTIFIER_CONFIDENCE: Final = 0.9
 CREDENTIAL_CONFIDENCE: Final = 0.95
@@ -132,13 +131,13 @@ def _counted(found: Counter[str]) -> str:
     return ", ".join([*shown, f"{more} more kinds"] if more > 0 else shown)
 
 
-def _words_by_group() -> dict[str, list[str]]:
-    groups = msgspec.json.decode(WORDS_FILE.read_bytes(), type=dict[str, dict[str, Sequence[str]]])
-    return {group: [word for words in languages.values() for word in words] for group, languages in groups.items()}
-
-
 _NAMES: Final[frozenset[str]] = frozenset(Sensitivity)
-_LEXICON: Final = Lexicon(_words_by_group())
+# Those after the first line speak for a flag beside others, or tell what a number beside them is.
+_GROUPS: Final = (
+    "health", "law", "money", "self_harm", "minor", "name", "medical_question", "legal_question", "financial_question",
+    "person", "advice", "birth", "phone", "identity", "street", "password",
+)  # fmt: skip
+_LEXICON: Final = Lexicon({group: words_of(group) for group in _GROUPS})
 _RULES_BY_GROUP: Final[Mapping[str, Sequence[WordRule]]] = {
     group: [rule for rule in WORD_RULES if rule.group == group] for group in {rule.group for rule in WORD_RULES}
 }

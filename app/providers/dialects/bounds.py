@@ -8,7 +8,7 @@ token of a byte.
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -43,6 +43,7 @@ STEADY: Final = re.compile(
 INSTRUCTION_HEAD_CHARS: Final = 6_000
 INSTRUCTION_TAIL_CHARS: Final = 2_000
 SYSTEM_CHARS_MAX: Final = 4_000
+EARLIER_MAX: Final = 3
 
 BYTES_PER_TOKEN_ESTIMATE: Final = 4
 IMAGE_TOKENS_ESTIMATE: Final = 1_000
@@ -97,6 +98,11 @@ def instruction_of(text: str) -> str:
     if len(text) <= INSTRUCTION_HEAD_CHARS + INSTRUCTION_TAIL_CHARS:
         return text
     return text[:INSTRUCTION_HEAD_CHARS] + "\n…\n" + text[-INSTRUCTION_TAIL_CHARS:]
+
+
+def earlier_of(instructions: Sequence[str]) -> tuple[str, ...]:
+    """Give the instructions before the last, the newest first, as far as classification reads them."""
+    return tuple(map(instruction_of, instructions[-2 : -2 - EARLIER_MAX : -1]))
 
 
 def system_of(texts: Iterable[str]) -> str:

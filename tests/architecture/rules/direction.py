@@ -51,7 +51,7 @@ READS_ITS_ROWS = (
     "app/routing/keywords.py",
     "app/routing/language.py",
     "app/routing/policy.py",
-    "app/routing/sensitivity.py",
+    "app/routing/signal_words.py",
     "app/routing/public_quality.py",
 )
 IMPURE_CALLS = (

@@ -17,6 +17,7 @@ from app.providers.dialects.bounds import (
     IMAGE_TOKENS_MAX,
     TEMPLATE_TOKENS,
     TOOLS_TEMPLATE_TOKENS,
+    earlier_of,
     instruction_of,
     payload_bytes,
     system_of,
@@ -70,6 +71,7 @@ class _Words(NamedTuple):
     """What the messages and the system say."""
 
     instruction: str  # the last of the user's; results of tools are no part of it
+    earlier: tuple[str, ...]  # those before, the newest first
     system: str
     turns: int
     bytes_estimate: int
@@ -82,6 +84,7 @@ def facts_of(body: MessagesBody) -> RequestFacts:
         request_model=body.model,
         instruction=instruction_of(words.instruction),
         system=words.system,
+        earlier=words.earlier,
         content=body.raw,
         input_tokens_bound=_tokens_max(body, media),
         image_tokens_bound=media.images * IMAGE_TOKENS_MAX,  # of a provider whose dialect says no maximum
@@ -121,7 +124,7 @@ def _tokens_estimate(body: MessagesBody, words: _Words, media: _Media) -> int:
 
 
 def _words_of(body: MessagesBody) -> _Words:
-    instruction, turns = "", 0
+    instructions: list[str] = []
     system = [text_of(body.system)] if body.system else []
     size = len(body.messages) * BYTES_PER_MESSAGE + sum(map(len, system))
     for message in body.messages:
@@ -130,9 +133,14 @@ def _words_of(body: MessagesBody) -> _Words:
         if message.role == "system":
             system.append(text)
         elif message.role == "user" and text:
-            instruction = text
-            turns += 1
-    return _Words(instruction, system_of(system) if system else "", turns, size)
+            instructions.append(text)
+    return _Words(
+        instructions[-1] if instructions else "",
+        earlier_of(instructions) if len(instructions) > 1 else (),
+        system_of(system) if system else "",
+        len(instructions),
+        size,
+    )
 
 
 def _media_of(body: MessagesBody) -> _Media:

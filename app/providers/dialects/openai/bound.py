@@ -17,6 +17,7 @@ from app.providers.dialects.bounds import (
     IMAGE_TOKENS_MAX_BY_DETAIL,
     TEMPLATE_TOKENS,
     TOOLS_TEMPLATE_TOKENS,
+    earlier_of,
     instruction_of,
     payload_bytes,
     system_of,
@@ -33,6 +34,7 @@ class _Words(NamedTuple):
     """What the messages say."""
 
     instruction: str  # the last of the user's
+    earlier: tuple[str, ...]  # those before, the newest first
     system: str
     turns: int
     bytes_estimate: int
@@ -57,6 +59,7 @@ def facts_of(body: ChatBody) -> RequestFacts:
         request_model=body.model,
         instruction=instruction_of(words.instruction),
         system=words.system,
+        earlier=words.earlier,
         content=body.raw,
         input_tokens_bound=_tokens_max(body, media),
         image_tokens_bound=media.image_tokens_max,
@@ -95,17 +98,22 @@ def _tokens_estimate(body: ChatBody, words: _Words, media: _Media) -> int:
 
 
 def _words_of(body: ChatBody) -> _Words:
-    instruction, system, turns = "", [], 0
+    instructions, system = list[str](), list[str]()
     size = len(body.messages) * BYTES_PER_MESSAGE
     for message in body.messages:
         text = message.text()
         size += len(text)
         if message.role == "user":
-            instruction = text
-            turns += 1
+            instructions.append(text)
         elif message.role in _SYSTEM_ROLES:
             system.append(text)
-    return _Words(instruction, system_of(system) if system else "", turns, size)
+    return _Words(
+        instructions[-1] if instructions else "",
+        earlier_of(instructions) if len(instructions) > 1 else (),
+        system_of(system) if system else "",
+        len(instructions),
+        size,
+    )
 
 
 def _media_of(body: ChatBody) -> _Media:

@@ -183,6 +183,7 @@ def test_facts_hold_what_routing_reads() -> None:
     ).encode()
     facts = read_facts(decode_chat(raw), metadata={"task": "translation"}, tags=("x",), no_fallback=True)
     assert (facts.instruction, facts.system, facts.turns, facts.choices) == ("second", "Be brief.\nBe kind.", 2, 3)
+    assert (facts.earlier, facts.content) == (("first",), raw)
     assert facts.has_images
     assert not facts.has_tools
     assert facts.metadata == {"task": "translation", "team": "a"}

@@ -164,6 +164,14 @@ def test_the_last_words_of_the_user_are_the_instruction_and_results_of_tools_are
     assert (facts.instruction, facts.turns) == ("Hello", 1)
 
 
+def test_earlier_instructions_come_newest_first_and_are_few() -> None:
+    messages = [{"role": role, "content": f"{role} {turn}"} for turn in range(9) for role in ("user", "assistant")]
+    body = decode_messages(request_bytes(messages=[*messages, {"role": "user", "content": "last"}]))
+    facts = read_facts(body)
+    assert (facts.instruction, facts.earlier, facts.turns) == ("last", ("user 8", "user 7", "user 6"), 10)
+    assert facts.content == body.raw
+
+
 def test_a_long_instruction_is_cut_to_its_head_and_tail() -> None:
     words = "a" * INSTRUCTION_HEAD_CHARS + "x" * 50_000 + "z" * INSTRUCTION_TAIL_CHARS
     instruction = read_facts(decode_messages(request_bytes(messages=said(text(words))))).instruction
