@@ -83,7 +83,6 @@ class Health:
     def end(self, credential_id: UUID, model: str, now: float, error: BaseException | None) -> None:
         """A call that began has ended: well, with an upstream's error, or for a reason that is not the upstream's."""
         target = self._target(credential_id, model)
-        jitter = random.uniform(*JITTER)  # noqa: S311 - no secret
         if error is None:
             target.breaker.end(now, Ending.GOOD)
             target.good_at = now
@@ -92,6 +91,7 @@ class Health:
         else:
             cause = CAUSES[error.kind]
             is_bad = cause.trips_breaker and not is_impatience(error)
+            jitter = random.uniform(*JITTER)  # noqa: S311 - no secret
             target.breaker.end(now, Ending.BAD if is_bad else Ending.NEITHER, jitter=jitter)
             self._rest(credential_id, target, now, error)
             if cause.alerts:

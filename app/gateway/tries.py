@@ -26,7 +26,7 @@ PAUSES_MAX: Final = 3
 
 
 class Try(msgspec.Struct, frozen=True, kw_only=True):
-    """A candidate to call now, or after `wait_s`. `has_next`: another candidate stands behind it."""
+    """A candidate to call now, or after `wait_s`. `has_next`: another stands behind it; told to an impatient rule."""
 
     ranked: Ranked
     credential: CredentialFacts
@@ -72,6 +72,7 @@ class Tries:
         self._pools = pools
         self._standings: list[_Standing] = []  # of the first candidates, as far as they were looked at
         self._moves_on_refusal = decision.moves_on_refusal
+        self._is_impatient = decision.first_token_ms_max is not None
         self._health = health
         self._left = tries_max
         self._pauses = 0
@@ -139,7 +140,7 @@ class Tries:
         return self._health.choose(standing.pool, standing.model, standing.tried, now)
 
     def _has_next(self, place: int, now: float) -> bool:
-        if self._left <= 1:
+        if self._left <= 1 or not self._is_impatient:
             return False
         return any(self._choose(self._standing(later), now) for later in range(place + 1, len(self._ranked)))
 

@@ -57,6 +57,7 @@ def decision(*candidates: Ranked, moves_on_refusal: bool = False) -> RouteDecisi
         signals=Signals(task=evidence, domain=evidence, facts=facts),
         verdicts=(),
         ranked=candidates,
+        first_token_ms_max=1_000,
         moves_on_refusal=moves_on_refusal,
     )
 

@@ -7,7 +7,7 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 
 from app.http.api import ManagementServices, management_routes
-from app.http.api.access import ROOT, SCOPE_BY_ROUTE, Presented
+from app.http.api.access import FEATURE_BY_ROUTE, ROOT, SCOPE_BY_ROUTE, Presented
 from app.http.api.once import SHOWS_SECRET
 from billing import IdempotencyKeys
 from tenants import Database, KeyKind, NotFound, Principal, Scope, Vault
@@ -36,6 +36,7 @@ def routes() -> list[HTTPRoute]:
         vault=Vault(bytes(32), "test"),
         principal=nothing,
         admit=nothing,
+        require_feature=nothing,
         known_models=nothing,
         quality=nothing,
         check_address=nothing,
@@ -48,6 +49,7 @@ def routes() -> list[HTTPRoute]:
 def test_every_route_has_a_row_and_every_row_a_route(routes: list[HTTPRoute]) -> None:
     doors = {(method, route.path_format) for route in routes for method in route.methods - {"OPTIONS"}}
     assert doors == set(SCOPE_BY_ROUTE)
+    assert set(FEATURE_BY_ROUTE) <= doors
 
 
 def test_a_route_that_answers_with_a_secret_says_so(routes: list[HTTPRoute]) -> None:
