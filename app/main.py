@@ -12,6 +12,7 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
+import msgspec
 from litestar import Litestar
 from litestar.exceptions import HTTPException
 from uuid_utils.compat import uuid7
@@ -44,7 +45,7 @@ from billing import (
     admit_management,
     require_feature,
 )
-from dashboard import ConsoleServices, console_routes
+from dashboard import ConsoleServices, QualityLine, console_routes
 from tenants import Database, Snapshot, Vault, check_master_key
 
 GC_THRESHOLD: Final = 50_000
@@ -168,7 +169,13 @@ def create_app(gateway: Gateway) -> Litestar:
             *anthropic.routes(),
             *FeedbackSurface(gateway.pipeline, gateway.database).routes(),
             *management_routes(_management_services(gateway)),
-            *console_routes(ConsoleServices(database=gateway.database, is_https=gateway.options.is_https)),
+            *console_routes(
+                ConsoleServices(
+                    database=gateway.database,
+                    is_https=gateway.options.is_https,
+                    quality=partial(_quality_lines, gateway),
+                )
+            ),
             *probe_routes(gateway.database),
             front_door,
         ],
@@ -182,9 +189,6 @@ def _management_services(gateway: Gateway) -> ManagementServices:
     async def known_models(tenant_id: UUID) -> frozenset[str]:
         return frozenset(candidate.name for candidate in (await gateway.views.of(tenant_id)).candidates)
 
-    async def quality(tenant_id: UUID) -> tuple[QualityRow, ...]:
-        return quality_rows(await gateway.views.of(tenant_id))
-
     async def require(tenant_id: UUID, feature: Feature) -> None:
         require_feature((await gateway.views.of(tenant_id)).plan, feature)
 
@@ -195,7 +199,15 @@ def _management_services(gateway: Gateway) -> ManagementServices:
         admit=partial(admit_management, gateway.database),
         require_feature=require,
         known_models=known_models,
-        quality=quality,
+        quality=partial(_expected_quality, gateway),
         check_address=partial(check_address, allow=gateway.upstream_allow),
         idempotency_keys=gateway.idempotency_keys,
     )
+
+
+async def _expected_quality(gateway: Gateway, tenant_id: UUID) -> tuple[QualityRow, ...]:
+    return quality_rows(await gateway.views.of(tenant_id))
+
+
+async def _quality_lines(gateway: Gateway, tenant_id: UUID) -> tuple[QualityLine, ...]:
+    return tuple(QualityLine(**msgspec.structs.asdict(row)) for row in await _expected_quality(gateway, tenant_id))

@@ -112,6 +112,25 @@ class StoredRequest(msgspec.Struct, frozen=True):
     no_fallback: bool = False
 
 
+class StoredComplexity(msgspec.Struct, frozen=True):
+    """How much the request asked of a model, and the named parts, each from 0 to 1."""
+
+    value: float = 0.0
+    length: float = 0.0
+    constraints: float = 0.0
+    reasoning: float = 0.0
+    code: float = 0.0
+    steps: float = 0.0
+    depth: float = 0.0
+    turns: float = 0.0
+
+    @property
+    def parts(self) -> str:
+        """The parts that are not zero, the largest first."""
+        named = [(getattr(self, name), name) for name in self.__struct_fields__ if name != "value"]
+        return ", ".join(f"{name} {value:.2f}" for value, name in sorted(named, reverse=True) if value)
+
+
 class StoredDecision(msgspec.Struct, frozen=True):
     """A route decision as it was recorded."""
 
@@ -122,6 +141,10 @@ class StoredDecision(msgspec.Struct, frozen=True):
     refusal: str | None = None
     task: StoredEvidence | None = None
     domain: StoredEvidence | None = None
+    sensitivity: tuple[StoredEvidence, ...] = ()
+    complexity: StoredComplexity | None = None
+    rag: StoredEvidence | None = None
+    guards: tuple[str, ...] = ()
     request: StoredRequest | None = None
     candidates: tuple[StoredCandidate, ...] | StoredColumns = ()
     baseline_model: str | None = None

@@ -75,6 +75,11 @@ def plotly_script() -> bytes:
     return (files("plotly") / "package_data" / "plotly.min.js").read_bytes()
 
 
+def plotted(traces: Sequence[Mapping[str, object]], layout: Mapping[str, object]) -> str:
+    """A figure of plain traces as JSON for a page. `meta.colour` of each names its colour in the stylesheet."""
+    return _json(traces, go.Layout(template=go.layout.Template(), **layout))
+
+
 def colours_of(names: Sequence[str]) -> dict[str, str]:
     """A palette colour for each name, by the name's hash; of two that collide the later takes the next free one."""
     colours: dict[str, str] = {}

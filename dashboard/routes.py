@@ -17,6 +17,7 @@ from dashboard.access import STAFF_DOOR, TENANT_DOOR, Door, only_through, provid
 from dashboard.assets import asset
 from dashboard.pages.operator import move_tenant, operator_tenants
 from dashboard.pages.overview import overview
+from dashboard.pages.quality import quality
 from dashboard.pages.requests import one_request, requests
 from dashboard.pages.sign_in import sign_in_routes, sign_out_route
 from dashboard.render import AnyRequest, go_to, page, url
@@ -46,7 +47,7 @@ def console_routes(services: ConsoleServices) -> Sequence[Router]:
     sign_in = [*sign_in_routes(TENANT_DOOR), *sign_in_routes(STAFF_DOOR)]
     return (
         _router(services, [asset, nowhere, *sign_in]),
-        _router(services, [overview, requests, one_request, sign_out_route(TENANT_DOOR)], door=TENANT_DOOR),
+        _router(services, [overview, quality, requests, one_request, sign_out_route(TENANT_DOOR)], door=TENANT_DOOR),
         _router(services, [operator_tenants, move_tenant, sign_out_route(STAFF_DOOR)], door=STAFF_DOOR),
     )
 

@@ -1,12 +1,14 @@
 """What the console is given by the composition root; handed to every page as a dependency."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeAlias
+from uuid import UUID
 
 from litestar.di import NamedDependency
 
+from dashboard.routing_sums import QualityLine
 from tenants import ConsoleSession, Database
 
 
@@ -15,12 +17,21 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+async def nothing_expected(_: UUID) -> Sequence[QualityLine]:
+    """A table of expected quality without rows, where no request path stands beside the console."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleServices:
-    """`is_https` says that browsers reach the console over TLS: cookies are then bound to it."""
+    """`is_https` says that browsers reach the console over TLS: cookies are then bound to it.
+
+    `quality` gives a tenant's table of expected quality, as its request path reads it.
+    """
 
     database: Database
     is_https: bool
+    quality: Callable[[UUID], Awaitable[Sequence[QualityLine]]] = nothing_expected
     now: Callable[[], datetime] = utc_now
 
 

@@ -38,6 +38,7 @@ function colour(name) {
 function painted(figure) {
   const data = figure.data.map((trace) => {
     const hue = colour(trace.meta.colour);
+    if (trace.type === "heatmap") return { ...trace, colorscale: [[0, colour("sunken")], [1, hue]] };
     const marker = { ...trace.marker, color: hue };
     return trace.type === "bar" ? { ...trace, marker } : { ...trace, marker, line: { ...trace.line, color: hue } };
   });

@@ -30,6 +30,7 @@ class NavItem:
 
 TENANT_NAV: Final = (
     NavItem("overview", "Overview", "/console", "o"),
+    NavItem("quality", "Routing & quality", "/console/quality", "q"),
     NavItem("requests", "Requests", "/console/requests", "r"),
 )
 STAFF_NAV: Final = (NavItem("tenants", "Tenants", "/operator", "o"),)

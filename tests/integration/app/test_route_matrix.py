@@ -94,6 +94,7 @@ MATRIX: Mapping[Door, Needs | Scope] = {
     Door("POST", "/console/sign-in"): Needs.FORM,
     Door("POST", "/console/sign-out"): Needs.TENANT_SESSION,
     Door("GET", "/console"): Needs.TENANT_SESSION,
+    Door("GET", "/console/quality"): Needs.TENANT_SESSION,
     Door("GET", "/console/requests"): Needs.TENANT_SESSION,
     Door("GET", "/console/requests/{request_id}"): Needs.TENANT_SESSION,
     Door("GET", "/operator/sign-in"): Needs.NOBODY,
