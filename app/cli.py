@@ -9,6 +9,7 @@ from app.commands.doctor import doctor
 from app.commands.eval_file import eval_file
 from app.commands.gateway import migrate, sandbox, serve, worker
 from app.commands.key import key
+from app.commands.limit import limit
 from app.commands.policy import policy
 from app.commands.tenant import tenant
 from app.commands.try_file import try_file
@@ -23,7 +24,7 @@ def main() -> None:
 
 
 PROCESSES = (up, serve, worker, migrate, sandbox)
-TENANCY = (tenant, key, credential, policy, budget, usage, audit)
+TENANCY = (tenant, key, credential, policy, budget, limit, usage, audit)
 
 BESIDE = (doctor, try_file, eval_file)
 

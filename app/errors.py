@@ -43,12 +43,15 @@ from billing import (
     BudgetUsedUp,
     ConcurrencyLimited,
     FeatureNotInPlan,
+    LimitInvalid,
     ManagementRateLimited,
     MeterUnavailable,
     Outcome,
     PlanUnknown,
     PriceBookRejected,
     RateLimited,
+    RequestAboveRate,
+    TrafficLimited,
 )
 from tenants import (
     AuditBroken,
@@ -130,12 +133,15 @@ ROW_BY_ERROR: Final[dict[type[BaseException], ErrorRow]] = {
     # billing
     RateLimited: ErrorRow(429, "requests", "rate_limit_exceeded", Outcome.RATE_LIMITED, may_retry=True),
     ManagementRateLimited: ErrorRow(429, "requests", "management_rate_exceeded", Outcome.RATE_LIMITED, may_retry=True),
+    TrafficLimited: ErrorRow(429, "requests", "rate_limit_exceeded", Outcome.RATE_LIMITED, may_retry=True),
+    RequestAboveRate: ErrorRow(429, "requests", "request_above_rate", Outcome.RATE_LIMITED),
     ConcurrencyLimited: ErrorRow(429, "requests", "concurrency_limit_exceeded", Outcome.RATE_LIMITED, may_retry=True),
     BudgetUsedUp: ErrorRow(402, "insufficient_quota", "budget_exceeded", Outcome.BUDGET),
     BudgetContended: ErrorRow(429, "requests", "budget_contended", Outcome.BUDGET, may_retry=True),
     MeterUnavailable: ErrorRow(503, "server_error", "meter_unavailable", Outcome.GATEWAY_FAULT, may_retry=True),
     FeatureNotInPlan: ErrorRow(403, _DENIED, "feature_not_in_plan", Outcome.NOT_ALLOWED),
     PlanUnknown: ErrorRow(404, _BAD, "plan_not_found", Outcome.INVALID),
+    LimitInvalid: ErrorRow(422, _BAD, "limit_invalid", Outcome.INVALID),
     BudgetInvalid: ErrorRow(422, _BAD, "budget_invalid", Outcome.INVALID),
     PriceBookRejected: ErrorRow(422, _BAD, "price_book_rejected", Outcome.INVALID),
     BillingError: FAULT,
@@ -186,6 +192,10 @@ def retry_after_s(error: BaseException) -> int | None:
     """Seconds to wait before the next try, when the error knows."""
     match error:
         case RateLimited() | ManagementRateLimited():
+            return max(1, -(-error.retry_after_ms // 1000))
+        case RequestAboveRate():
+            return None
+        case TrafficLimited():
             return max(1, -(-error.retry_after_ms // 1000))
         case ConcurrencyLimited() | BudgetContended() | RequestRunning() | UpstreamRejected() | UpstreamResting():
             return error.retry_after_s

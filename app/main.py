@@ -21,6 +21,7 @@ from app.commands.opened import open_database, open_vault
 from app.commands.processes import end_with_parent
 from app.gateway.attempts import AttemptLimits, Attempts
 from app.gateway.health import Health
+from app.gateway.holds import Holds
 from app.gateway.pipeline import Pipeline
 from app.gateway.quality_table import QualityRow, quality_rows
 from app.gateway.repeats import Repeats
@@ -39,9 +40,9 @@ from app.telemetry import configure_logs
 from billing import (
     BillingSnapshot,
     CommitMeter,
-    Concurrency,
     Feature,
     IdempotencyKeys,
+    Traffic,
     admit_management,
     require_feature,
 )
@@ -77,8 +78,8 @@ class Gateway:
         self.views = TenantViews(self.snapshot, self.billing)
         self.meter = CommitMeter(database, self.process_id)
         self.snapshot.subscribe(self.meter.drop)
-        self.concurrency = Concurrency(database, self.process_id, deadline_s=options.attempts.request_deadline_s)
-        self.settlement = Settlement(self.meter, self.concurrency)
+        self.traffic = Traffic(database, self.process_id, deadline_s=options.attempts.request_deadline_s)
+        self.settlement = Settlement(self.meter, self.traffic)
         # Beyond its deadline a request can only be on its way into the books.
         self.idempotency_keys = IdempotencyKeys(database, running_s_max=2 * int(options.attempts.request_deadline_s))
         self.upstream_allow = upstream_allow or AllowList()
@@ -87,9 +88,9 @@ class Gateway:
             snapshot=self.snapshot,
             views=self.views,
             meter=self.meter,
-            concurrency=self.concurrency,
+            traffic=self.traffic,
             attempts=Attempts(
-                meter=self.meter,
+                holds=Holds(self.meter, self.traffic),
                 transport=self.transport,
                 snapshot=self.snapshot,
                 limits=options.attempts,
@@ -108,7 +109,7 @@ class Gateway:
         """Finish what runs: settlements first, then the connections they need."""
         await self.settlement.drain()
         await self.meter.close()
-        await self.concurrency.close()
+        await self.traffic.close()
         await self.idempotency_keys.close()
         await self.transport.close()
         await self.snapshot.stop()

@@ -11,7 +11,14 @@ from typing import Final
 
 import structlog
 
-from billing import ensure_partitions, fold_rollups, purge_idempotency_keys, purge_reservations, settle_lost
+from billing import (
+    ensure_partitions,
+    fold_rollups,
+    purge_idempotency_keys,
+    purge_reservations,
+    purge_traffic_buckets,
+    settle_lost,
+)
 from tenants import Database, Vault, fold_quality, link_audit
 
 log = structlog.get_logger(__name__)
@@ -42,6 +49,7 @@ def jobs(database: Database, vault: Vault) -> tuple[Job, ...]:
         Job("fold_quality", QUALITY_EVERY_S, lambda: fold_quality(database)),
         Job("settle_lost", LOST_EVERY_S, lambda: settle_lost(database)),
         Job("purge_reservations", PURGE_EVERY_S, lambda: purge_reservations(database)),
+        Job("purge_traffic_buckets", PURGE_EVERY_S, lambda: purge_traffic_buckets(database)),
         Job("purge_idempotency_keys", PURGE_EVERY_S, lambda: purge_idempotency_keys(database)),
         Job("ensure_partitions", PARTITIONS_EVERY_S, lambda: ensure_partitions(database)),
     )

@@ -2,7 +2,6 @@
 
 from billing.budgets import LIMIT_NANO_USD_MAX, Budget, BudgetPeriod, list_budgets, remove_budget, set_budget
 from billing.commit_meter import CommitMeter
-from billing.concurrency import Concurrency
 from billing.errors import (
     BillingError,
     BudgetContended,
@@ -10,11 +9,14 @@ from billing.errors import (
     BudgetUsedUp,
     ConcurrencyLimited,
     FeatureNotInPlan,
+    LimitInvalid,
     ManagementRateLimited,
     MeterUnavailable,
     PlanUnknown,
     PriceBookRejected,
     RateLimited,
+    RequestAboveRate,
+    TrafficLimited,
 )
 from billing.histogram import add_histograms, latency_bounds_ms, percentile_ms
 from billing.idempotency import Claim, Claimed, ClaimState, digest
@@ -22,7 +24,7 @@ from billing.idempotency_keys import IdempotencyKeys
 from billing.idempotency_repository import purge_idempotency_keys
 from billing.lost_calls import settle_lost
 from billing.management_rate import admit_management
-from billing.meter import Admission, AdmissionRequest, BudgetFacts, Meter, Reservation
+from billing.meter import Admission, AdmissionRequest, BudgetFacts, Meter, RateState, Reservation
 from billing.money import usd
 from billing.plan import DEFAULT_PLAN_ID, Feature, Plan
 from billing.plans import PLANS, change_plan, require_feature, seed_plans, subscribe
@@ -43,8 +45,11 @@ from billing.stored import (
     UsageDimension,
     UsageRow,
 )
-from billing.traffic_limit import CallerLimits, LimitKind, TenantLimits, TrafficLimit
-from billing.traffic_limit_repository import list_traffic_limits
+from billing.traffic import Traffic
+from billing.traffic_limit import CallerLimits, LimitKind, LimitState, TenantLimits, TrafficLimit
+from billing.traffic_limit_repository import list_traffic_limits, traffic_states
+from billing.traffic_limits import remove_traffic_limit, set_traffic_limit
+from billing.traffic_repository import purge_traffic_buckets
 from billing.usage import MediaTokens, Usage
 
 __all__ = [
@@ -68,14 +73,15 @@ __all__ = [
     "ClaimState",
     "Claimed",
     "CommitMeter",
-    "Concurrency",
     "ConcurrencyLimited",
     "CredentialOwner",
     "Feature",
     "FeatureNotInPlan",
     "IdempotencyKeys",
     "ImportReport",
+    "LimitInvalid",
     "LimitKind",
+    "LimitState",
     "ManagementRateLimited",
     "MediaTokens",
     "Meter",
@@ -88,7 +94,9 @@ __all__ = [
     "PriceBookRejected",
     "PriceTier",
     "RateLimited",
+    "RateState",
     "Rates",
+    "RequestAboveRate",
     "RequestFilters",
     "RequestPage",
     "RequestRecord",
@@ -98,7 +106,9 @@ __all__ = [
     "StoredAttempt",
     "StoredRequest",
     "TenantLimits",
+    "Traffic",
     "TrafficLimit",
+    "TrafficLimited",
     "Usage",
     "UsageDimension",
     "UsageRow",
@@ -119,12 +129,16 @@ __all__ = [
     "percentile_ms",
     "purge_idempotency_keys",
     "purge_reservations",
+    "purge_traffic_buckets",
     "remove_budget",
+    "remove_traffic_limit",
     "require_feature",
     "seed_plans",
     "set_budget",
+    "set_traffic_limit",
     "settle_lost",
     "subscribe",
+    "traffic_states",
     "usage",
     "usd",
 ]

@@ -3,17 +3,20 @@
 BillingError
 ├── RateLimited          the plan's request rate is used for the moment
 ├── ManagementRateLimited  the management API's request rate is used for the moment
+├── TrafficLimited       a rate that the tenant set is used for the moment
+│   └── RequestAboveRate   the request alone is more than the rate's bucket holds
 ├── ConcurrencyLimited   as many requests run as may at once
 ├── BudgetUsedUp         spent money leaves no room
 ├── BudgetContended      requests in flight hold the room that is left
 ├── MeterUnavailable     the database did not answer; nothing was admitted
 ├── PlanUnknown          no such plan
 ├── FeatureNotInPlan     the plan does not unlock this
+├── LimitInvalid         a traffic limit's fields do not make sense
 ├── BudgetInvalid        a budget's fields do not make sense
 └── PriceBookRejected    an import held an implausible price
 """
 
-from billing.meter import BudgetFacts
+from billing.meter import BudgetFacts, RateState
 
 
 class BillingError(Exception):
@@ -42,6 +45,41 @@ class ManagementRateLimited(BillingError):
             f"Retry in {max(1, -(-retry_after_ms // 1000))} s. Calls of models are not affected."
         )
         self.retry_after_ms = retry_after_ms
+
+
+class TrafficLimited(BillingError):
+    """A rate that the tenant set is used for the moment. `scope` is what it covers, in words."""
+
+    def __init__(
+        self,
+        *,
+        scope: str,
+        kind: str,
+        limit_count: int,
+        capacity: int,
+        amount: int,
+        retry_after_ms: int,
+        is_of_model: bool,
+        states: tuple[RateState, ...],
+    ) -> None:
+        super().__init__(self._message(f"{scope} allows {limit_count:,} {kind}", capacity, amount, retry_after_ms))
+        self.retry_after_ms = retry_after_ms
+        self.is_of_model = is_of_model
+        self.states = states
+
+    def _message(self, limit: str, capacity: int, amount: int, retry_after_ms: int) -> str:
+        wait_s = max(1, -(-retry_after_ms // 1000))
+        return f"{limit} and they are used. Retry in {wait_s} s, or raise the limit."
+
+
+class RequestAboveRate(TrafficLimited):
+    """The request alone is more than the rate's bucket holds, and so it can never pass."""
+
+    def _message(self, limit: str, capacity: int, amount: int, retry_after_ms: int) -> str:
+        return (
+            f"{limit}, {capacity:,} of them at once, and this request takes {amount:,}. Send less or ask for less "
+            "output, or raise the limit."
+        )
 
 
 class ConcurrencyLimited(BillingError):
@@ -89,6 +127,10 @@ class FeatureNotInPlan(BillingError):
         instead = f"Move to {' or '.join(others)}." if others else "Ask whoever runs this gateway."
         super().__init__(f"The plan {plan_name} does not include '{feature}'. {instead}")
         self.feature = feature
+
+
+class LimitInvalid(BillingError):
+    """A traffic limit's fields do not make sense; the message names the field."""
 
 
 class BudgetInvalid(BillingError):

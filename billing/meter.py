@@ -33,6 +33,15 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
     unspent_nano_usd: int | None = None  # limit - spent of the same budget
 
 
+class RateState(msgspec.Struct, frozen=True, kw_only=True):
+    """What a bucket holds after a request took from it, or could not."""
+
+    is_of_tokens: bool
+    limit_count: int
+    remaining: int
+    reset_ms: int
+
+
 class Reservation(msgspec.Struct, frozen=True, kw_only=True):
     """The upper bound of one attempt, held before the call is sent.
 

@@ -20,6 +20,7 @@ from app.gateway.causes import exhausted, is_impatience, outcome_of, read_retry_
 from app.gateway.errors import UpstreamResting
 from app.gateway.exchange import Attempt, Exchange
 from app.gateway.health import Health
+from app.gateway.holds import Holds
 from app.gateway.pace import Pace
 from app.gateway.tenant_view import TenantView
 from app.gateway.tries import Tries, Try
@@ -42,7 +43,7 @@ from app.providers import (
     vendor_of,
 )
 from app.routing import RouteDecision
-from billing import BudgetContended, BudgetUsedUp, Meter, Outcome, Reservation, Usage
+from billing import BudgetContended, BudgetUsedUp, Outcome, TrafficLimited, Usage
 from tenants import CredentialFacts, Snapshot
 
 BYTES_PER_TOKEN_ESTIMATE: Final = 4
@@ -102,9 +103,9 @@ class Attempts:
     """Makes the calls of an exchange."""
 
     def __init__(
-        self, *, meter: Meter, transport: Transport, snapshot: Snapshot, limits: AttemptLimits, health: Health
+        self, *, holds: Holds, transport: Transport, snapshot: Snapshot, limits: AttemptLimits, health: Health
     ) -> None:
-        self._meter = meter
+        self._holds = holds
         self._transport = transport
         self._snapshot = snapshot
         self._limits = limits
@@ -114,7 +115,7 @@ class Attempts:
     async def open(self, exchange: Exchange, decision: RouteDecision, view: TenantView) -> Opened:
         """The first answer of the ranked candidates.
 
-        Raises BudgetUsedUp or BudgetContended when no bound could be held, UpstreamRejected or
+        Raises BudgetUsedUp, BudgetContended or TrafficLimited when no bound could be held, UpstreamRejected or
         UpstreamUnreachable when every candidate that was tried failed, UpstreamResting when none may be tried now.
         """
         assert exchange.request is not None
@@ -124,13 +125,13 @@ class Attempts:
             self._health,
             tries_max=1 if exchange.request.facts.no_fallback else self._limits.attempts_max,
         )
-        refusal: BudgetUsedUp | BudgetContended | None = None
+        refusal: BudgetUsedUp | BudgetContended | TrafficLimited | None = None
         failure: UpstreamError | None = None
         while (next_try := tries.next(monotonic())) is not None:
             if next_try.wait_s >= self._limits.left_s(exchange.call.received_at):
                 break
             if failure is not None and not exchange.attempts[-1].billed_nano_usd:
-                await self._meter.release(exchange.principal.tenant_id, exchange.attempts[-1].attempt_id)
+                await self._holds.release(exchange)
             if next_try.wait_s:
                 await asyncio.sleep(next_try.wait_s)
             attempt = _attempt(exchange, next_try)
@@ -138,10 +139,12 @@ class Attempts:
                 tries.pass_over(whole_candidate=False)
                 continue
             try:
-                await self._reserve(exchange, attempt)
+                await self._hold(exchange, attempt)
                 return await self._call(exchange, attempt, next_try)
-            except (BudgetUsedUp, BudgetContended) as error:
+            except (BudgetUsedUp, BudgetContended, TrafficLimited) as error:
                 refusal = error
+                if isinstance(error, TrafficLimited) and not error.is_of_model:
+                    break  # any candidate would meet it
                 tries.pass_over(whole_candidate=True)
             except UpstreamError as error:
                 failure = error
@@ -152,23 +155,10 @@ class Attempts:
             raise refusal
         raise UpstreamResting(tuple(ranked.candidate.name for ranked in decision.ranked), tries.soonest_s(monotonic()))
 
-    async def _reserve(self, exchange: Exchange, attempt: Attempt) -> None:
-        """Hold the bound of an attempt that `health` let through. Raises BudgetUsedUp or BudgetContended."""
-        principal, candidate = exchange.principal, attempt.ranked.candidate
-        reservation = Reservation(
-            tenant_id=principal.tenant_id,
-            project_id=principal.project_id,
-            api_key_id=principal.api_key_id,
-            request_id=exchange.call.request_id,
-            attempt_id=attempt.attempt_id,
-            amount_nano_usd=attempt.ranked.bound_nano_usd,
-            provider_name=candidate.provider_name,
-            model=candidate.model,
-            credential_owner=candidate.credential_owner,
-            is_simulated=candidate.is_simulated,
-        )
+    async def _hold(self, exchange: Exchange, attempt: Attempt) -> None:
+        """Hold what an attempt needs that `health` let through. Raises as `Holds.hold`."""
         try:
-            await self._meter.reserve(reservation)
+            await self._holds.hold(exchange, attempt)
         except BaseException as error:
             self._health.end(attempt.credential_id, attempt.model, monotonic(), error)
             raise

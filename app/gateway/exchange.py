@@ -15,7 +15,7 @@ from app.gateway.call import Call, ChatRequest
 from app.gateway.repeats import Turn
 from app.providers import Answer
 from app.routing import Candidate, Ranked, RouteDecision, decision_record
-from billing import Admission, AttemptRecord, Outcome, RequestRecord, Usage, billed_nano_usd
+from billing import Admission, AttemptRecord, CallerLimits, Outcome, RateState, RequestRecord, Usage, billed_nano_usd
 from tenants import Principal
 
 ERROR_MESSAGE_CHARS_MAX: Final = 500
@@ -99,7 +99,9 @@ class Exchange(msgspec.Struct, kw_only=True):
     call: Call
     principal: Principal
     started_at: datetime = msgspec.field(default_factory=_now)
+    limits: CallerLimits | None = None
     admission: Admission | None = None
+    rates: tuple[RateState, ...] = ()  # of the tenant's own limits, as they were when an attempt took from them
     request: ChatRequest | None = None
     turn: Turn | None = None  # of a call that is the first under its idempotency key
     decision: RouteDecision | None = None
@@ -108,6 +110,11 @@ class Exchange(msgspec.Struct, kw_only=True):
     answer: Answer | None = None
     dropped_params: tuple[str, ...] = ()  # of the caller's fields, those that the provider was not told
     upstream_ms: float = 0.0
+
+    @property
+    def end_user(self) -> str | None:
+        """Whom the caller names as its end user, at a length that a name has."""
+        return (self.request.body.end_user or "")[:NAME_CHARS_MAX] or None if self.request else None
 
     def usage(self) -> Usage:
         """What all attempts used together."""
@@ -153,7 +160,7 @@ class Exchange(msgspec.Struct, kw_only=True):
             decision=msgspec.Raw(decision_record(decision)) if decision else NO_DECISION,
             tags=request.hints.tags if request else (),
             metadata=request.hints.metadata if request else {},
-            end_user=(request.body.end_user or "")[:NAME_CHARS_MAX] or None if request else None,
+            end_user=self.end_user,
             outcome=outcome,
             http_status=http_status,
             error_type=type(error).__name__ if error else None,

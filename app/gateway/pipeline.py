@@ -21,7 +21,7 @@ from app.gateway.reply import count_reply, decision_headers, stream_reply, whole
 from app.gateway.settlement import Settlement
 from app.gateway.tenant_view import TenantView, TenantViews
 from app.routing import Exclusion, NoCandidateLeft, OverBudget, RouteDecision, classify, decide, names_model
-from billing import Admission, AdmissionRequest, Concurrency, Meter, Outcome, RateLimited, Reservation
+from billing import Admission, AdmissionRequest, Meter, Outcome, RateLimited, Reservation, Traffic
 from tenants import Principal, Scope, ScopeMissing, Snapshot
 
 
@@ -34,7 +34,7 @@ class Pipeline:
         snapshot: Snapshot,
         views: TenantViews,
         meter: Meter,
-        concurrency: Concurrency,
+        traffic: Traffic,
         attempts: Attempts,
         settlement: Settlement,
         repeats: Repeats,
@@ -42,7 +42,7 @@ class Pipeline:
         self._snapshot = snapshot
         self._views = views
         self._meter = meter
-        self._concurrency = concurrency
+        self._traffic = traffic
         self._attempts = attempts
         self._settlement = settlement
         self._repeats = repeats
@@ -63,7 +63,7 @@ class Pipeline:
             if call.idempotency_key is not None:
                 joined = await self._repeats.join(call, principal, exchange.request)
                 if isinstance(joined, Reply):
-                    self._concurrency.leave(call.request_id)
+                    self._traffic.leave(call.request_id)
                     return joined  # and no record: both are one request
                 exchange.turn = joined
             decision = await self._route(exchange, view)  # 3, 4
@@ -118,8 +118,8 @@ class Pipeline:
     async def _enter(self, exchange: Exchange, view: TenantView) -> None:
         """Take the request's slots; its record, or the reply that it joined, gives them back."""
         principal = exchange.principal
-        limits = view.limits.of(principal.project_id, principal.api_key_id)
-        await self._concurrency.enter(exchange.call.request_id, limits.concurrency)
+        exchange.limits = view.limits.of(principal.project_id, principal.api_key_id)
+        await self._traffic.enter(exchange.call.request_id, exchange.limits)
 
     async def _admit(self, exchange: Exchange, view: TenantView) -> None:
         request = AdmissionRequest(

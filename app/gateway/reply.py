@@ -13,7 +13,7 @@ from app.gateway.exchange import Exchange
 from app.gateway.settlement import Settlement
 from app.providers import Answer, Cost, UpstreamError, usd
 from app.routing import route_header
-from billing import Admission, Outcome, Usage
+from billing import Admission, Outcome, RateState, Usage
 
 JSON: Final = (b"content-type", b"application/json")
 EVENT_STREAM: Final = (b"content-type", b"text/event-stream; charset=utf-8")
@@ -146,7 +146,7 @@ def decision_headers(exchange: Exchange) -> Headers:
     if attempts_made:
         headers.append((b"x-signalbox-attempts", str(attempts_made).encode()))
     if exchange.admission is not None:
-        headers.extend(rate_headers(exchange.admission))
+        headers.extend(rate_headers(exchange.admission, exchange.rates))
     return headers
 
 
@@ -163,12 +163,25 @@ def dropped_header(names: Sequence[str]) -> bytes:
     return ",".join(listed).encode()
 
 
-def rate_headers(admission: Admission) -> Headers:
-    """The plan's request rate in OpenAI's spelling."""
+def rate_headers(admission: Admission, rates: Sequence[RateState]) -> Headers:
+    """The rates in OpenAI's spelling: of the plan's and the tenant's own the tightest, for requests and for tokens."""
+    plans = RateState(
+        is_of_tokens=False,
+        limit_count=admission.rate_limit,
+        remaining=admission.rate_remaining,
+        reset_ms=admission.rate_reset_ms,
+    )
+    headers = _tightest([plans, *(rate for rate in rates if not rate.is_of_tokens)], b"requests")
+    of_tokens = [rate for rate in rates if rate.is_of_tokens]
+    return headers + _tightest(of_tokens, b"tokens") if of_tokens else headers
+
+
+def _tightest(rates: Sequence[RateState], unit: bytes) -> Headers:
+    rate = min(rates, key=lambda each: each.remaining) if len(rates) > 1 else rates[0]
     return [
-        (b"x-ratelimit-limit-requests", str(admission.rate_limit).encode()),
-        (b"x-ratelimit-remaining-requests", str(admission.rate_remaining).encode()),
-        (b"x-ratelimit-reset-requests", f"{admission.rate_reset_ms}ms".encode()),
+        (b"x-ratelimit-limit-" + unit, str(rate.limit_count).encode()),
+        (b"x-ratelimit-remaining-" + unit, str(rate.remaining).encode()),
+        (b"x-ratelimit-reset-" + unit, f"{rate.reset_ms}ms".encode()),
     ]
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from billing import BillingError, Concurrency, Meter, RequestRecord
+from billing import BillingError, Meter, RequestRecord, Traffic
 
 RETRY_PAUSE_S: Final = 0.05
 RETRY_PAUSE_S_MAX: Final = 5.0
@@ -24,12 +24,12 @@ log = structlog.get_logger(__name__)
 class Settlement:
     """Hands records to the meter; what does not settle at once goes on in a task of its own.
 
-    With its record a request has ended, and gives its slots back.
+    With its record a request has ended, and gives back what it held of the tenant's limits.
     """
 
-    def __init__(self, meter: Meter, concurrency: Concurrency) -> None:
+    def __init__(self, meter: Meter, traffic: Traffic) -> None:
         self._meter = meter
-        self._concurrency = concurrency
+        self._traffic = traffic
         self._running: set[asyncio.Task[None]] = set()
         self.refusals_lost = 0
 
@@ -38,7 +38,7 @@ class Settlement:
 
         A caller that is cancelled meanwhile leaves the settling to go on.
         """
-        self._concurrency.leave(record.request_id)
+        self._traffic.end(record)
         try:
             await self._meter.settle(record)
         except asyncio.CancelledError:
@@ -50,7 +50,7 @@ class Settlement:
 
     def begin(self, record: RequestRecord) -> None:
         """Settle one record that nobody waits for: a refusal is answered at once even when the database is away."""
-        self._concurrency.leave(record.request_id)
+        self._traffic.end(record)
         if not record.attempts and len(self._running) >= REFUSALS_WAITING_MAX:
             self.refusals_lost += 1
             if self.refusals_lost.bit_count() == 1:  # at 1, 2, 4, 8, …

@@ -33,12 +33,21 @@ from app.routing.quality import Evidence as QualityEvidence
 from app.routing.record import decision_record, explain_record
 from app.routing.router import Router, fit_router
 from app.routing.table import AUTO, NAMED_MODEL_RULE, RouteTable, names_model
-from app.routing.taxonomy import Domain, Rag, Sensitivity, Task
+from app.routing.taxonomy import (
+    TYPICAL_OUTPUT_TOKENS,
+    TYPICAL_OUTPUT_TOKENS_ELSE,
+    Domain,
+    Rag,
+    Sensitivity,
+    Task,
+)
 from app.routing.words import decision_json, route_header
 
 __all__ = [
     "AUTO",
     "NAMED_MODEL_RULE",
+    "TYPICAL_OUTPUT_TOKENS",
+    "TYPICAL_OUTPUT_TOKENS_ELSE",
     "Assurances",
     "Belief",
     "Candidate",

@@ -57,6 +57,9 @@ SCOPE_BY_ROUTE: Final[Mapping[tuple[str, str], Scope | None]] = {
     ("POST", f"{ROOT}/evaluations"): Scope.POLICIES_WRITE,
     ("DELETE", f"{ROOT}/evaluations/{{evaluation_id}}"): Scope.POLICIES_WRITE,
     ("GET", f"{ROOT}/feedback"): Scope.USAGE_READ,
+    ("GET", f"{ROOT}/limits"): Scope.USAGE_READ,
+    ("POST", f"{ROOT}/limits"): Scope.BUDGETS_WRITE,
+    ("DELETE", f"{ROOT}/limits/{{limit_id}}"): Scope.BUDGETS_WRITE,
     ("GET", f"{ROOT}/audit/export"): Scope.AUDIT_READ,
 }
 

@@ -17,6 +17,7 @@ from app.http.api.bounds import only_known_parameters
 from app.http.api.budgets import Budgets
 from app.http.api.credentials import Credentials
 from app.http.api.keys import Keys
+from app.http.api.limits import Limits
 from app.http.api.marks import marked
 from app.http.api.once import answers_kept, turn_taker
 from app.http.api.openapi import SCHEMA_PATH, describe
@@ -38,6 +39,7 @@ CONTROLLERS: Final = (
     Credentials,
     Policies,
     Budgets,
+    Limits,
     Quality,
     Evaluations,
     FeedbackList,

@@ -80,6 +80,9 @@ MATRIX: Mapping[Door, Needs | Scope] = {
     Door("GET", f"{API_V1}/budgets"): Scope.USAGE_READ,
     Door("POST", f"{API_V1}/budgets"): Scope.BUDGETS_WRITE,
     Door("DELETE", f"{API_V1}/budgets/{{budget_id}}"): Scope.BUDGETS_WRITE,
+    Door("GET", f"{API_V1}/limits"): Scope.USAGE_READ,
+    Door("POST", f"{API_V1}/limits"): Scope.BUDGETS_WRITE,
+    Door("DELETE", f"{API_V1}/limits/{{limit_id}}"): Scope.BUDGETS_WRITE,
     Door("GET", f"{API_V1}/quality"): Scope.USAGE_READ,
     Door("GET", f"{API_V1}/evaluations"): Scope.USAGE_READ,
     Door("GET", f"{API_V1}/evaluations/{{evaluation_id}}"): Scope.USAGE_READ,
@@ -110,6 +113,7 @@ BODIES: Mapping[str, Any] = {
     f"{API_V1}/credentials": {"provider_name": "groq", "secret": "gsk-0123456789abcdef"},
     f"{API_V1}/credentials/{{credential_id}}/contract": {"baa": True, "reference": "agreed"},
     f"{API_V1}/budgets": {"limit_nano_usd": 1, "period": "day"},
+    f"{API_V1}/limits": {"kind": "tokens_per_day", "limit_count": 1_000_000_000},
     f"{API_V1}/policies/{{policy_name}}": {"name": "fresh", "default": {"candidates": ["sandbox/swift-mini"]}},
     f"{V1}/chat/completions": {"model": "auto", "messages": [{"role": "user", "content": "hi"}]},
     f"{V1}/messages": {"model": "auto", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]},
@@ -130,7 +134,7 @@ BODIES: Mapping[str, Any] = {
 OWN_NAMESPACE = Door("PUT", f"{API_V1}/policies/{{policy_name}}")
 
 
-ACCOUNT = ("/projects", "/keys", "/credentials", "/policies", "/budgets", "/evaluations", "/feedback")
+ACCOUNT = ("/projects", "/keys", "/credentials", "/policies", "/budgets", "/limits", "/evaluations", "/feedback")
 PARAMETERS = sorted({name for door in MATRIX for name in re.findall(r"\{(\w+)\}", door.path)})
 
 # Headers that say who is calling.
@@ -284,6 +288,7 @@ async def _canaries(world: World) -> tuple[dict[str, str], set[str]]:
     project = (await api("POST", "/projects", {"name": "canary-acme-project"})).body
     key = (await api("POST", "/keys", {"name": "canary-acme-key", "project_id": project["project_id"]})).body
     budget = (await api("POST", "/budgets", {"limit_nano_usd": 77_770_000_000, "period": "day"})).body
+    limit = (await api("POST", "/limits", {"kind": "tokens_per_day", "limit_count": 77_770_001})).body
     credential = await add_credential(
         world.database, world.gateway.vault, SYSTEM, world.acme.tenant_id, provider_name="openai",
         name="canary-acme-credential", secret="sk-canary-acme-secret-0001", base_url="https://canary-acme.example/v1",
@@ -298,6 +303,7 @@ async def _canaries(world: World) -> tuple[dict[str, str], set[str]]:
         "wanted_id": request_id, "request_id": request_id, "path": request_id, "file_name": request_id,
         "api_key_id": key["api_key_id"], "credential_id": str(credential.credential_id),
         "budget_id": budget["budget_id"], "evaluation_id": evaluation["evaluation_id"],
+        "limit_id": limit["limit_id"],
         "policy_name": "canary-acme-policy", "tenant_id": str(world.acme.tenant_id),
     }  # fmt: skip
     words = {"canary-acme", "Acme", world.acme.owner_email, key["api_key"], "77.77", str(world.acme.project_id)}
@@ -311,11 +317,14 @@ def _ids_in_bodies(world: World, ids: Mapping[str, str]) -> list[tuple[str, str,
         ("POST", "/keys", {"name": "x", "project_id": project_id}),
         ("POST", "/budgets", {**budget, "project_id": project_id}),
         ("POST", "/budgets", {**budget, "api_key_id": api_key_id}),
+        ("POST", "/limits", {"kind": "tokens_per_day", "limit_count": 1, "project_id": project_id}),
+        ("POST", "/limits", {"kind": "tokens_per_day", "limit_count": 1, "api_key_id": api_key_id}),
         ("GET", f"/requests?project_id={project_id}", None),
         ("GET", f"/requests?api_key_id={api_key_id}", None),
         ("GET", f"/requests?after={ids['request_id']}", None),
         ("GET", f"/projects?after={project_id}", None),
         ("GET", f"/budgets?after={ids['budget_id']}", None),
+        ("GET", f"/limits?after={ids['limit_id']}", None),
         ("GET", "/policies?after=canary-acme-policy", None),
         ("GET", f"/evaluations?after={ids['evaluation_id']}", None),
         ("GET", f"/feedback?after={ids['request_id']}", None),

@@ -6,7 +6,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from billing import Concurrency, ConcurrencyLimited
+from billing import ConcurrencyLimited
+from billing.concurrency import Concurrency
 from billing.slot_leases import ConcurrencyLimit
 from tenants import Database
 from tests.integration.billing.builders import Books
