@@ -42,7 +42,8 @@ def classify(
 ) -> Signals:
     """Tell what a request or a text is. `keywords` are the policy's own; they may name tasks of the tenant.
 
-    Where it does not decide the route, because the caller names the model, the rules alone are asked.
+    Where it does not decide the route, because the caller names the model, the rules alone are asked, and
+    complexity, sensitivity and RAG's part are not looked at, but for a sensitivity that the caller may add.
 
     `.task` and `.domain` always have the likeliest of the named values, with a confidence that is calibrated on
     sources the classifier was not trained on: below a half, a caller does well to treat it as unknown.
@@ -59,9 +60,9 @@ def classify(
         task=task,
         domain=domain,
         facts=facts,
-        sensitivity=sensitivity_of(facts, domain),
-        complexity=complexity_of(reading, facts, task=task, domain=domain),
-        rag=rag_of(reading, facts, task),
+        sensitivity=sensitivity_of(facts, domain) if decides_route or facts.tags or facts.metadata else None,
+        complexity=complexity_of(reading, facts, task=task, domain=domain) if decides_route else None,
+        rag=rag_of(reading, facts, task) if decides_route else None,
     )
 
 

@@ -8,7 +8,7 @@ import operator
 from collections.abc import Callable
 from enum import StrEnum
 from functools import cached_property
-from typing import Final, assert_never
+from typing import Final, TypeVar, assert_never
 
 import msgspec
 
@@ -61,6 +61,7 @@ OPERATORS: Final[dict[FieldKind, frozenset[Operator]]] = {
 }
 
 Scalar = str | float | bool
+Value = TypeVar("Value")
 
 
 class Compare(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,22 +122,27 @@ class Field(msgspec.Struct, frozen=True):
     read: Callable[[Situation], object]
 
 
+def _told(signal: Value | None) -> Value:
+    assert signal is not None, "conditions are asked only of a request whose signals are all told"
+    return signal
+
+
 FIELDS: Final[dict[str, Field]] = {
     "task": Field(FieldKind.TEXT, lambda s: s.signals.task.value),
     "task.confidence": Field(FieldKind.NUMBER, lambda s: s.signals.task.confidence),
     "domain": Field(FieldKind.TEXT, lambda s: s.signals.domain.value),
     "domain.confidence": Field(FieldKind.NUMBER, lambda s: s.signals.domain.confidence),
     "language": Field(FieldKind.TEXT, lambda s: s.signals.language.value),
-    "sensitivity": Field(FieldKind.TEXTS, lambda s: tuple([flag.value for flag in s.signals.sensitivity])),
-    "complexity": Field(FieldKind.NUMBER, lambda s: s.signals.complexity.value),
-    "complexity.length": Field(FieldKind.NUMBER, lambda s: s.signals.complexity.length),
-    "complexity.constraints": Field(FieldKind.NUMBER, lambda s: s.signals.complexity.constraints),
-    "complexity.reasoning": Field(FieldKind.NUMBER, lambda s: s.signals.complexity.reasoning),
-    "complexity.code": Field(FieldKind.NUMBER, lambda s: s.signals.complexity.code),
-    "complexity.steps": Field(FieldKind.NUMBER, lambda s: s.signals.complexity.steps),
-    "complexity.depth": Field(FieldKind.NUMBER, lambda s: s.signals.complexity.depth),
-    "complexity.turns": Field(FieldKind.NUMBER, lambda s: s.signals.complexity.turns),
-    "rag": Field(FieldKind.TEXT, lambda s: s.signals.rag.value),
+    "sensitivity": Field(FieldKind.TEXTS, lambda s: tuple([flag.value for flag in _told(s.signals.sensitivity)])),
+    "complexity": Field(FieldKind.NUMBER, lambda s: _told(s.signals.complexity).value),
+    "complexity.length": Field(FieldKind.NUMBER, lambda s: _told(s.signals.complexity).length),
+    "complexity.constraints": Field(FieldKind.NUMBER, lambda s: _told(s.signals.complexity).constraints),
+    "complexity.reasoning": Field(FieldKind.NUMBER, lambda s: _told(s.signals.complexity).reasoning),
+    "complexity.code": Field(FieldKind.NUMBER, lambda s: _told(s.signals.complexity).code),
+    "complexity.steps": Field(FieldKind.NUMBER, lambda s: _told(s.signals.complexity).steps),
+    "complexity.depth": Field(FieldKind.NUMBER, lambda s: _told(s.signals.complexity).depth),
+    "complexity.turns": Field(FieldKind.NUMBER, lambda s: _told(s.signals.complexity).turns),
+    "rag": Field(FieldKind.TEXT, lambda s: _told(s.signals.rag).value),
     "plan": Field(FieldKind.TEXT, lambda s: s.plan_id),
     "request_model": Field(FieldKind.TEXT, lambda s: s.signals.facts.request_model),
     "instruction": Field(FieldKind.PROSE, lambda s: s.instruction),

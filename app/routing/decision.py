@@ -77,14 +77,14 @@ NO_RAG: Final = Evidence(value=Rag.NONE.value, confidence=0.5, decided_by="defau
 
 
 class Signals(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a request when its route is decided."""
+    """What is known of a request when its route is decided. None was not looked at, since no route hung on it."""
 
     task: Evidence
     domain: Evidence
     facts: RequestFacts
-    sensitivity: tuple[Evidence, ...] = ()  # each of `Sensitivity` at most once; what was found is never quoted
-    complexity: Complexity = Complexity()
-    rag: Evidence = NO_RAG
+    sensitivity: tuple[Evidence, ...] | None = ()  # each of `Sensitivity` at most once; what was found is never quoted
+    complexity: Complexity | None = Complexity()
+    rag: Evidence | None = NO_RAG
 
     @property
     def language(self) -> Evidence:

@@ -61,9 +61,9 @@ class DecisionView(msgspec.Struct, Generic[Candidates], frozen=True, kw_only=Tru
     refusal: str | None
     task: Evidence
     domain: Evidence
-    sensitivity: tuple[Evidence, ...]
-    complexity: Complexity
-    rag: Evidence
+    sensitivity: tuple[Evidence, ...] | None  # None, of these three: not looked at, since no route hung on it
+    complexity: Complexity | None
+    rag: Evidence | None
     request: RequestView
     candidates: Candidates
     plan_id: str
@@ -111,7 +111,8 @@ def decision_json(decision: RouteDecision) -> bytes:
 
 def decision_view(decision: RouteDecision, candidates: Candidates) -> DecisionView[Candidates]:
     """Give what is told of a decision, with its candidates in one form or another."""
-    facts, baseline = decision.signals.facts, decision.baseline
+    signals, baseline = decision.signals, decision.baseline
+    facts = signals.facts
     return DecisionView(
         policy_name=decision.policy_name,
         policy_version=decision.policy_version,
@@ -119,11 +120,11 @@ def decision_view(decision: RouteDecision, candidates: Candidates) -> DecisionVi
         guards=decision.guards,
         reason=decision.reason,
         refusal=decision.refusal,
-        task=decision.signals.task,
-        domain=decision.signals.domain,
-        sensitivity=decision.signals.sensitivity,
-        complexity=decision.signals.complexity,
-        rag=decision.signals.rag,
+        task=signals.task,
+        domain=signals.domain,
+        sensitivity=signals.sensitivity,
+        complexity=signals.complexity,
+        rag=signals.rag,
         request=RequestView(
             request_model=facts.request_model,
             input_tokens_bound=facts.input_tokens_bound,

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -151,3 +152,10 @@ def test_where_the_model_is_named_the_rules_alone_tell_the_task() -> None:
     assert signals.task.decided_by in ("keyword", "structure")
     nothing = classify("Hmm.", decides_route=False)
     assert (nothing.task.value, nothing.task.decided_by, nothing.domain.value) == ("open_qa", "default", "general")
+
+
+def test_a_named_model_asks_for_no_more_signals_than_what_its_caller_adds() -> None:
+    named = classify("My card is 4111 1111 1111 1111.", decides_route=False)
+    assert (named.sensitivity, named.complexity, named.rag) == (None, None, None)
+    tagged = msgspec.structs.replace(named.facts, tags=("sensitivity:minors",))
+    assert {flag.value for flag in classify(tagged, decides_route=False).sensitivity or ()} >= {"minors"}
