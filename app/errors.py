@@ -199,7 +199,7 @@ def retry_after_s(error: BaseException) -> int | None:
             return max(1, -(-error.retry_after_ms // 1000))
         case ConcurrencyLimited() | BudgetContended() | RequestRunning() | UpstreamRejected() | UpstreamResting():
             return error.retry_after_s
-        case MeterUnavailable() | OverBudget(is_contended=True):
+        case MeterUnavailable() | DatabaseUnavailable() | OverBudget(is_contended=True):
             return 1
         case _:
             return None

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
-from billing.errors import BillingError, MeterUnavailable
+from billing.errors import BillingError, DatabaseSilent, MeterUnavailable
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -18,6 +18,7 @@ Answer = TypeVar("Answer")
 class Batcher(Generic[Item, Answer]):
     """Groups items of one kind. `send` answers for each item in order, or raises for all of them.
 
+    When the database is silent, what waits behind the batch has waited for it already, and fails with it.
     `on_unheard` is called with each item that was sent and whose caller did not wait for the answer.
     """
 
@@ -65,6 +66,10 @@ class Batcher(Generic[Item, Answer]):
     async def _send_batch(self, batch: Sequence[tuple[Item, asyncio.Future[Answer]]]) -> None:
         try:
             answers = await self._send([item for item, _ in batch])
+        except DatabaseSilent as error:
+            batch = [*batch, *self._queue]
+            self._queue.clear()
+            answers = [error] * len(batch)
         except MeterUnavailable as error:
             answers = [error] * len(batch)
         except BaseException as error:

@@ -17,7 +17,7 @@ from billing.batching import Batcher
 from billing.budget_repository import find_budget_name
 from billing.budgets import budget_contended, budget_used_up
 from billing.connection import Connection
-from billing.delivery import Delivery, Refusal
+from billing.delivery import PATIENT_S, PROMPT_S, Delivery, Refusal
 from billing.errors import BillingError, BudgetContended, BudgetUsedUp, MeterUnavailable, RateLimited
 from billing.heartbeat import BEAT_EVERY_S, Heartbeat
 from billing.meter import Admission, AdmissionRequest, BudgetFacts, Reservation
@@ -35,7 +35,6 @@ from tenants import DATABASE_ERRORS, Database
 BATCH_MAX: Final = 64
 QUEUE_MAX: Final = 10_000
 
-STATEMENT_TIMEOUT_S: Final = 5
 RETRY_AFTER_S_MAX: Final = 2
 Answer = TypeVar("Answer")
 log = structlog.get_logger(__name__)
@@ -52,17 +51,18 @@ class CommitMeter:
         on_dead_letter: Callable[[UUID, UUID, str], None] = lambda tenant_id, request_id, reason: None,
         batch_max: int = BATCH_MAX,
         queue_max: int = QUEUE_MAX,
-        timeout_s: int = STATEMENT_TIMEOUT_S,
+        timeout_s: float = PATIENT_S,
         beat_every_s: int = BEAT_EVERY_S,
     ) -> None:
         self._database = database
         self._process_id = process_id
         self._on_dead_letter = on_dead_letter
         self._delivery = Delivery(database, timeout_s=timeout_s)
+        self._prompt = Delivery(database, timeout_s=min(timeout_s, PROMPT_S))
         self._allowances = Allowances()
         self._open: set[UUID] = set()
         self._heartbeat = Heartbeat(
-            self._delivery, process_id, is_open=self._open.__contains__, release=self.release, every_s=beat_every_s
+            self._prompt, process_id, is_open=self._open.__contains__, release=self.release, every_s=beat_every_s
         )
         self._admissions = Batcher(self._admit_all, batch_max=batch_max, queue_max=queue_max)
         self._reservations = Batcher(
@@ -136,7 +136,7 @@ class CommitMeter:
             else:
                 callers.setdefault(request, []).append(place)
         asked = [(request, len(places)) for request, places in callers.items()]
-        grants = await self._delivery.send(admit_batch, asked) if asked else ()
+        grants = await self._prompt.send(admit_batch, asked) if asked else ()
         for (request, wanted), places, grant in zip(asked, callers.values(), map(_heard, grants), strict=True):
             if isinstance(grant, MeterUnavailable):
                 answers |= dict.fromkeys(places, grant)
@@ -157,7 +157,7 @@ class CommitMeter:
 
         await self._heartbeat.start()
         self._open.update(reservation.attempt_id for reservation in reservations)
-        return [_heard(answer) for answer in await self._delivery.send(reserve, reservations)]
+        return [_heard(answer) for answer in await self._prompt.send(reserve, reservations)]
 
     async def _release_all(self, attempts: Sequence[tuple[UUID, UUID]]) -> Sequence[MeterUnavailable | None]:
         async def release(connection: Connection, batch: Sequence[tuple[UUID, UUID]]) -> Sequence[None]:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from billing.batching import Batcher
 from billing.connection import Connection
-from billing.delivery import Delivery, Refusal
+from billing.delivery import PROMPT_S, Delivery, Refusal
 from billing.errors import BillingError, ConcurrencyLimited, MeterUnavailable
 from billing.slot_leases import BEGIN_S, ConcurrencyLimit, Lease, SlotLeases
 from billing.slot_repository import LeaseAnswer, LeaseQuestion, end_slot_leases, lease_batch
@@ -22,7 +22,6 @@ from tenants import Database
 
 BATCH_MAX: Final = 64
 QUEUE_MAX: Final = 10_000
-STATEMENT_TIMEOUT_S: Final = 5
 # A request ends a little after its deadline: its record is written.
 ENDING_S: Final = 30
 # When it is looked at whether what was lent is used: who asked for it may have hung up.
@@ -45,7 +44,7 @@ class Concurrency:
         self._process_id = process_id
         self._deadline_s = deadline_s + ENDING_S
         self._leases = SlotLeases(deadline_s=self._deadline_s)
-        self._delivery = Delivery(database, timeout_s=STATEMENT_TIMEOUT_S)
+        self._delivery = Delivery(database, timeout_s=PROMPT_S)
         self._batcher: Batcher[_Ask, bool] = Batcher(
             self._lease_all, batch_max=BATCH_MAX, queue_max=QUEUE_MAX, on_unheard=self._take_back
         )

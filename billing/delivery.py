@@ -7,13 +7,18 @@ useless) or the server's (`MeterUnavailable`, sending again is right).
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final, TypeVar
 
 import asyncpg
 
 from billing.connection import Connection
-from billing.errors import MeterUnavailable
+from billing.errors import DatabaseSilent, MeterUnavailable
 from tenants import Database
+
+# A call that finds no database is refused within a second; what was done is written with more patience.
+PROMPT_S: Final = timedelta(milliseconds=800).total_seconds()
+PATIENT_S: Final = 5
 
 # Batches of several processes may deadlock over one hot tenant's rows; PostgreSQL ends one of them.
 RETRIES_MAX: Final = 3
@@ -45,7 +50,7 @@ class _RolledBack(Exception):
 class Delivery:
     """Sends batches over the pool of `signalbox_meter`."""
 
-    def __init__(self, database: Database, *, timeout_s: int) -> None:
+    def __init__(self, database: Database, *, timeout_s: float = PATIENT_S) -> None:
         self._database = database
         self._timeout_s = timeout_s
 
@@ -84,7 +89,7 @@ class Delivery:
             async with asyncio.timeout(self._timeout_s):
                 pool = await self._database.meter_pool()
                 async with pool.acquire() as connection:
-                    return await statement(connection, items)
+                    return await _run(statement, connection, items)
         except asyncpg.PostgresError as error:
             raise _translated(error) from error
         except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
@@ -96,6 +101,15 @@ class Delivery:
             raise _RowRefused(f"The row cannot be written: {type(error).__name__}.") from error
 
 
+async def _run(statement: Statement[Item, Answer], connection: Connection, items: Sequence[Item]) -> Sequence[Answer]:
+    try:
+        return await statement(connection, items)
+    except asyncio.CancelledError:
+        # To give it back would mean to wait until the server has confirmed that it stopped: for ever, if it is silent.
+        connection.terminate()
+        raise
+
+
 def _translated(error: asyncpg.PostgresError) -> Exception:
     sqlstate = str(error.sqlstate or "")
     if sqlstate[:2] == ROLLED_BACK_CLASS:
@@ -105,7 +119,7 @@ def _translated(error: asyncpg.PostgresError) -> Exception:
     return _unavailable(error)
 
 
-def _unavailable(error: BaseException) -> MeterUnavailable:
-    return MeterUnavailable(
+def _unavailable(error: BaseException) -> DatabaseSilent:
+    return DatabaseSilent(
         f"The database did not take a batch in time ({type(error).__name__}). Nothing was charged; retry shortly."
     )

@@ -8,7 +8,8 @@ BillingError
 ├── ConcurrencyLimited   as many requests run as may at once
 ├── BudgetUsedUp         spent money leaves no room
 ├── BudgetContended      requests in flight hold the room that is left
-├── MeterUnavailable     the database did not answer; nothing was admitted
+├── MeterUnavailable     nothing was admitted
+│   └── DatabaseSilent   the database is away, or did not answer in time
 ├── PlanUnknown          no such plan
 ├── FeatureNotInPlan     the plan does not unlock this
 ├── LimitInvalid         a traffic limit's fields do not make sense
@@ -114,6 +115,10 @@ class BudgetContended(BillingError):
 
 class MeterUnavailable(BillingError):
     """The database did not answer in time; the request was not admitted and cost nothing."""
+
+
+class DatabaseSilent(MeterUnavailable):
+    """The database is away, or did not answer in time."""
 
 
 class PlanUnknown(BillingError):

@@ -10,7 +10,7 @@ from typing import Final
 
 from billing.batching import Batcher
 from billing.connection import Connection
-from billing.delivery import Delivery, Refusal
+from billing.delivery import PROMPT_S, Delivery, Refusal
 from billing.errors import BillingError, MeterUnavailable
 from billing.idempotency import Claim, Claimed, ClaimState
 from billing.idempotency_repository import claim_batch, drop_claim, keep_answer
@@ -18,7 +18,6 @@ from tenants import Database
 
 BATCH_MAX: Final = 64
 QUEUE_MAX: Final = 10_000
-STATEMENT_TIMEOUT_S: Final = 5
 
 
 class IdempotencyKeys:
@@ -26,7 +25,7 @@ class IdempotencyKeys:
 
     def __init__(self, database: Database, *, running_s_max: int) -> None:
         self._running_s_max = running_s_max
-        self._delivery = Delivery(database, timeout_s=STATEMENT_TIMEOUT_S)
+        self._delivery = Delivery(database, timeout_s=PROMPT_S)
         self._claims = Batcher(self._claim_all, batch_max=BATCH_MAX, queue_max=QUEUE_MAX)
 
     async def claim(self, claim: Claim) -> Claimed:

@@ -4,10 +4,13 @@ Called by the API's guard. Invariant: no window of time sees more of a tenant's 
 and none of them takes anything off the rate of its model calls.
 """
 
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from billing.errors import ManagementRateLimited
+from billing.connection import Connection
+from billing.delivery import PROMPT_S, Delivery
+from billing.errors import ManagementRateLimited, MeterUnavailable
 from billing.meter_repository import take_management_request
 from tenants import Database
 
@@ -16,9 +19,18 @@ REQUEST_BURST: Final = 200
 
 
 async def admit_management(database: Database, tenant_id: UUID) -> None:
-    """Take one request off the rate. Raises ManagementRateLimited."""
-    retry_after_ms = await take_management_request(
-        database, tenant_id, requests_per_minute=REQUESTS_PER_MINUTE, request_burst=REQUEST_BURST
-    )
+    """Take one request off the rate. Raises ManagementRateLimited or MeterUnavailable."""
+    [retry_after_ms] = await Delivery(database, timeout_s=PROMPT_S).send(_take, [tenant_id])
+    if not isinstance(retry_after_ms, int):
+        raise MeterUnavailable("The request could not be counted. Nothing was done; retry shortly.")
     if retry_after_ms:
         raise ManagementRateLimited(requests_per_minute=REQUESTS_PER_MINUTE, retry_after_ms=retry_after_ms)
+
+
+async def _take(connection: Connection, tenant_ids: Sequence[UUID]) -> list[int]:
+    return [
+        await take_management_request(
+            connection, tenant_id, requests_per_minute=REQUESTS_PER_MINUTE, request_burst=REQUEST_BURST
+        )
+        for tenant_id in tenant_ids
+    ]

@@ -16,7 +16,6 @@ from billing.connection import Connection
 from billing.meter import AdmissionRequest, Reservation
 from billing.records import RequestRecord
 from billing.settlement import rows_json
-from tenants import Database
 
 DEAD_LETTER_KIND: Final = "request_record"
 
@@ -85,11 +84,10 @@ async def release_batch(connection: Connection, attempts: Sequence[tuple[UUID, U
 
 
 async def take_management_request(
-    database: Database, tenant_id: UUID, *, requests_per_minute: int, request_burst: int
+    connection: Connection, tenant_id: UUID, *, requests_per_minute: int, request_burst: int
 ) -> int:
     """Take a call of the management API off its tenant's rate; 0, or the milliseconds until one fits."""
-    pool = await database.meter_pool()
-    retry_after_ms: int = await pool.fetchval(
+    retry_after_ms: int = await connection.fetchval(
         "SELECT take_management_request($1, $2, $3)", tenant_id, requests_per_minute, request_burst
     )
     return retry_after_ms

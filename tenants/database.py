@@ -21,6 +21,8 @@ from sqlalchemy.orm import DeclarativeBase
 
 from tenants.errors import DatabaseUnavailable
 
+# A request waits for what is read here.
+SNAPSHOT_S_MAX: Final = 2.0
 # What is raised when the database, or a connection to it, is away.
 DATABASE_ERRORS: Final = (
     OSError,
@@ -73,8 +75,11 @@ class Database:
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncSession]:
-        """One read-only transaction over the columns that the request path caches, of all tenants."""
-        async with self._transaction(DatabaseRole.SNAPSHOT) as session:
+        """One read-only transaction over the columns that the request path caches, of all tenants; never long.
+
+        Raises TimeoutError when the database is silent.
+        """
+        async with asyncio.timeout(SNAPSHOT_S_MAX), self._transaction(DatabaseRole.SNAPSHOT) as session:
             await session.execute(text("SET TRANSACTION READ ONLY"))
             yield session
 

@@ -1,5 +1,8 @@
 """Whose fault a failed batch is: the server's, which is worth another try, or a row's, which is not."""
 
+import asyncio
+import os
+import signal
 from collections.abc import Sequence
 
 import pytest
@@ -7,6 +10,7 @@ import pytest
 from billing import MeterUnavailable
 from billing.connection import Connection
 from billing.delivery import Delivery, Refusal, Statement
+from billing.errors import DatabaseSilent
 from tenants import Database
 
 
@@ -55,3 +59,21 @@ async def test_a_statement_that_does_not_return_is_given_up(database: Database) 
     with pytest.raises(MeterUnavailable, match="TimeoutError"):
         await delivery.send(sleep, [1])
     assert await delivery.send(_failing("", times=0), [1]) == [2]
+
+
+async def test_a_server_that_falls_silent_is_given_up_and_another_connection_serves(database: Database) -> None:
+    async def backend(connection: Connection, items: Sequence[int]) -> Sequence[int]:
+        return [await connection.fetchval("SELECT pg_backend_pid()") for _ in items]
+
+    delivery = Delivery(database, timeout_s=1)
+    [silent] = await delivery.send(backend, [1])
+    os.kill(silent, signal.SIGSTOP)
+    try:
+        # Nobody confirms the cancellation either.
+        async with asyncio.timeout(20):
+            with pytest.raises(DatabaseSilent, match="TimeoutError"):
+                await delivery.send(backend, [1])
+            [other] = await delivery.send(backend, [1])
+    finally:
+        os.kill(silent, signal.SIGCONT)
+    assert other != silent

@@ -7,7 +7,7 @@ import pytest
 
 from billing import BudgetInvalid, MeterUnavailable
 from billing.batching import Batcher
-from billing.errors import BillingError
+from billing.errors import BillingError, DatabaseSilent
 
 
 class Doubler:
@@ -78,3 +78,25 @@ async def test_a_callers_cancellation_does_not_stop_the_batch() -> None:
     doubler.gate.set()
     assert await stays == 4
     await batcher.drain()
+
+
+async def test_who_waits_behind_a_silent_database_fails_with_the_batch_and_who_comes_later_tries() -> None:
+    silent = asyncio.Event()
+    batches: list[list[int]] = []
+
+    async def send(items: Sequence[int]) -> Sequence[int]:
+        batches.append(list(items))
+        if not silent.is_set():
+            await silent.wait()
+            raise DatabaseSilent("away")
+        return items
+
+    batcher = Batcher(send, batch_max=2, queue_max=10)
+    first = batcher.submit(1)
+    await asyncio.sleep(0)
+    waiting = [batcher.submit(number) for number in range(2, 6)]
+    silent.set()
+    answers = await asyncio.gather(first, *waiting, return_exceptions=True)
+    assert all(isinstance(answer, DatabaseSilent) for answer in answers)
+    assert await batcher.submit(6) == 6
+    assert batches == [[1], [6]]
