@@ -128,11 +128,10 @@ def _rows_open(prose: Prose) -> Iterator[KeyFormat]:
     """Give the formats whose gate stands."""
     for word in _BY_WORD.keys() & prose.words:
         yield from _BY_WORD[word]
-    longest = [word for word in prose.words if len(word) >= LONG_WORD_CHARACTERS]
-    if longest:
-        for beginning, rows in _BY_BEGINNING.items():
-            if any(word.startswith(beginning) for word in longest):
-                yield from rows
+    longest = [word for word in prose.words if len(word) >= LONG_WORD_CHARACTERS and word.startswith(_BEGINNINGS)]
+    for beginning in _BEGINNINGS if longest else ():
+        if any(word.startswith(beginning) for word in longest):
+            yield from _BY_BEGINNING[beginning]
 
 
 def _passwords(prose: Prose) -> int:
@@ -170,3 +169,4 @@ def _rows_by_gate(*, is_beginning: bool) -> dict[str, list[KeyFormat]]:
 
 _BY_WORD: Final = _rows_by_gate(is_beginning=False)
 _BY_BEGINNING: Final = _rows_by_gate(is_beginning=True)
+_BEGINNINGS: Final = tuple(_BY_BEGINNING)

@@ -26,6 +26,7 @@ VERSION_FIRST_MAX: Final = 22  # what begins lower is read as the number of a ve
 
 _NUMBERS: Final = re.compile(r"[0-9](?:[ .\-/()]{0,2}[0-9]){3,}")
 _NUMBERS_OF_ANY_SCRIPT: Final = re.compile(r"\d(?:[ .\-/()\u00a0\u2010-\u2013]{0,2}\d){3,}")  # takes twice as long
+_OTHER_DIGIT: Final = re.compile(r"[^\D0-9]")
 _GROUPS: Final = re.compile(r"\d+")
 _DOMAIN: Final = re.compile(r"(?:[^\W_][\w\-]{0,62}\.){1,4}[^\W\d_]{2,24}")
 # All begin with a digit: what begins with any letter is tried at every one.
@@ -48,7 +49,8 @@ _NAME_AND_NUMBER: Final = re.compile(
 _STREET_ENDINGS: Final = frozenset({"raße", "asse", "raat", "atan", "okak", "kağı", "desi"})
 _NUMBER_AFTER: Final = re.compile(r"\s(?:no:? ?)?\d{1,4}")
 _MARKS_AFTER_NUMBER: Final = ("丁目", "番地", "번지", "번길", "号", "號")
-_NUMBER_BEFORE: Final = re.compile(r"\d{1,4}(?:丁目|番地|번지|번길)|[路街道巷弄]\d{1,4}[号號]")
+_NUMBER_BEFORE: Final = re.compile(r"[0-9]{1,4}(?:丁目|番地|번지|번길|[号號])")
+_ROADS: Final = frozenset("路街道巷弄")
 _IBAN_LENGTHS: Final = {
     "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BR": 29, "BY": 28,
     "CH": 21, "CR": 22, "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "DO": 28, "EE": 20, "EG": 29, "ES": 24, "FI": 18,
@@ -187,7 +189,7 @@ def identifiers_in(prose: Prose, groups: Mapping[str, int]) -> Counter[str]:
         found["e-mail address"] += count
     if not prose.odd_words:
         return found
-    for written in _numbers(text, is_ascii=all(map(str.isascii, prose.odd_words))):
+    for written in _numbers(text, is_ascii=_OTHER_DIGIT.search(" ".join(prose.odd_words)) is None):
         found.update(_kinds_of(written, groups))
     found.update(_texts(prose, groups))
     if "birth" in groups and any(_DATE.match(text, digits.start()) for digits in _GROUPS.finditer(text)):
@@ -315,7 +317,10 @@ def _holds_iban(written: str) -> bool:
 def _streets(prose: Prose, groups: Mapping[str, int]) -> int:
     lowered = prose.lowered
     has_marks = not lowered.isascii() and any(mark in lowered for mark in _MARKS_AFTER_NUMBER)
-    count = len(_NUMBER_BEFORE.findall(lowered)) if has_marks else 0
+    count = 0
+    for match in _NUMBER_BEFORE.finditer(lowered) if has_marks else ():
+        # A number with this sign alone may be of a day, a bus or a decree.
+        count += match[0][-1] not in "号號" or lowered[match.start() - 1] in _ROADS
     for ending in {word[-4:] for word in prose.words} & _STREET_ENDINGS:
         ends = _ends_of(ending, lowered)
         count += sum([_NUMBER_AFTER.match(lowered, end) is not None for end in ends])

@@ -16,6 +16,9 @@ STEM_CHARACTERS: Final = 4  # by which the beginnings of words are looked up
 FIRST_ANYWHERE: Final = "\u0590"  # Hebrew; of what comes after, no script of our rows writes words as Latin does
 DULL_WORDS_MAX: Final = 20_000  # remembered to belong to no group: about 2 MB
 DULL_CHARACTERS_MAX: Final = 12
+ALONE: Final = 0  # stands for the pair of a word of one character, which is looked for in any text
+_CHARACTER_BYTES: Final = 2  # of UTF-16
+_PAIR_BYTES: Final = 2 * _CHARACTER_BYTES
 # Vowels that German and the North write in two letters where a keyboard lacks them.
 _TWO_LETTERS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "å": "aa", "ø": "oe", "æ": "ae"})
 _BARE_LETTERS: Final = str.maketrans({"ß": "ss", "ı": "i", "ł": "l", "ø": "o"})
@@ -31,7 +34,7 @@ class Lexicon:
         self._words: dict[str, tuple[str, ...]] = {}
         self._stems: dict[str, list[tuple[str, str]]] = {}
         self._phrases: dict[str, list[_Entry]] = {}  # by their longest word
-        self._anywhere: dict[str, list[_Entry]] = {}  # by their first character
+        self._anywhere: dict[int, list[tuple[str, str]]] = {}  # by their first two characters
         self._dull: set[str] = set()
         for group, words in groups.items():
             for word in words:
@@ -50,9 +53,10 @@ class Lexicon:
             elif not groups:
                 self._remember(word)
         if not prose.spaced.isascii():
-            characters = frozenset(prose.spaced)
-            for character in self._anywhere.keys() & characters:
-                _count(self._anywhere[character], characters, prose.spaced, found)
+            for pair in self._anywhere.keys() & _pairs_of(prose.spaced, ALONE):
+                for needle, group in self._anywhere[pair]:
+                    if needle in prose.spaced:
+                        found[group] += 1
         return found
 
     @property
@@ -77,7 +81,8 @@ class Lexicon:
         is_stem = stem != word
         parts = stem.split(" ")
         if word[0] >= FIRST_ANYWHERE:
-            self._anywhere.setdefault(word[0], []).append((word, frozenset(word), group))
+            for pair in _pairs_of(word[:2]) or {ALONE}:
+                self._anywhere.setdefault(pair, []).append((word, group))
         elif len(parts) > 1:
             whole = parts[:-1] if is_stem else parts
             needle = f" {stem}" if is_stem else f" {stem} "
@@ -96,6 +101,16 @@ def spellings_of(word: str) -> Collection[str]:
     parted = unicodedata.normalize("NFD", word)
     bare = "".join([letter for letter in parted if not unicodedata.combining(letter)])
     return dict.fromkeys((word, bare.translate(_BARE_LETTERS), word.translate(_TWO_LETTERS)))
+
+
+def _pairs_of(text: str, *others: int) -> set[int]:
+    """Give each two characters that stand side by side, as one number, and what else is given."""
+    encoded = memoryview(text.encode("utf-16-le", "replace"))
+    pairs = set(others)
+    for start in (0, _CHARACTER_BYTES):
+        end = start + (len(encoded) - start) // _PAIR_BYTES * _PAIR_BYTES
+        pairs.update(encoded[start:end].cast("I"))
+    return pairs
 
 
 def _count(entries: Iterable[_Entry], standing: frozenset[str], spaced: str, found: Counter[str]) -> None:

@@ -17,7 +17,7 @@ _INLINE_PAYLOAD: Final = re.compile(rb";base64,[A-Za-z0-9+/=]{256,}")
 _FIELD_PAYLOAD: Final = re.compile(rb'"data"[ \t\r\n]*:[ \t\r\n]*"[A-Za-z0-9+/=]{256,}"')
 _PUNCTUATION: Final = b".,!?;:\"'()[]{}<>`*/|\\=#&~%^$@_+-"
 _NO_PUNCTUATION: Final = bytes.maketrans(_PUNCTUATION, b" " * len(_PUNCTUATION))
-_OTHER_PUNCTUATION: Final = re.compile("[“”‘’«»„–—…。，！？；：、「」『』《》（）【】¿¡،؛؟।\u00a0]")
+_OTHER_PUNCTUATION: Final = "“”‘’«»„–—…。，！？；：、「」『』《》（）【】¿¡،؛؟।\u00a0"
 # An escaped backslash is set aside, or what follows it would be read as escaped.
 _BACKSLASH: Final = "\x00"
 _ESCAPES: Final = (("\\n", "\n"), ('\\"', '"'), ("\\t", "\t"), ("\\r", "\n"), ("\\/", "/"), ("\\b", " "), ("\\f", " "))
@@ -73,7 +73,11 @@ def _lowered(text: str) -> str:
 
 def _parted(lowered: str) -> list[str]:
     parted = lowered.encode(errors="replace").translate(_NO_PUNCTUATION).decode()
-    return parted.split() if parted.isascii() else _OTHER_PUNCTUATION.sub(" ", parted).split()
+    if not parted.isascii():
+        for mark in _OTHER_PUNCTUATION:
+            if mark in parted:
+                parted = parted.replace(mark, " ")
+    return parted.split()
 
 
 def _unescaped(text: str) -> str:
