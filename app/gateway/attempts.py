@@ -15,8 +15,8 @@ from typing import Final
 import msgspec
 from uuid_utils.compat import uuid7
 
-from app.errors import row_of
-from app.gateway.causes import exhausted, is_impatience, outcome_of, read_retry_after
+from app.gateway.causes import exhausted, read_retry_after
+from app.gateway.charges import estimated_usage, keep_failed, tokens_of
 from app.gateway.errors import UpstreamResting
 from app.gateway.exchange import Attempt, Exchange
 from app.gateway.health import Health
@@ -26,7 +26,7 @@ from app.gateway.tenant_view import TenantView
 from app.gateway.tries import Tries, Try
 from app.providers import (
     DIALECTS,
-    Answer,
+    WRITTEN_DIALECT,
     AnswerTooLarge,
     Interpreter,
     StreamReader,
@@ -34,19 +34,19 @@ from app.providers import (
     Transport,
     UpstreamCall,
     UpstreamError,
-    UpstreamRefused,
     UpstreamResponse,
     UpstreamTimeout,
+    WrittenResponse,
     endpoint_url,
     interpreter_between,
     request_headers,
     vendor_of,
+    write_response,
 )
 from app.routing import RouteDecision
-from billing import BudgetContended, BudgetUsedUp, Outcome, TrafficLimited, Usage
+from billing import BudgetContended, BudgetUsedUp, Outcome, TrafficLimited
 from tenants import CredentialFacts, Snapshot
 
-BYTES_PER_TOKEN_ESTIMATE: Final = 4
 MS_PER_S: Final = 1000
 # Signs of life before a stream's first content are held back; an hour of them is less.
 BEFORE_CONTENT_BYTES_MAX: Final = 256 * 1024
@@ -84,7 +84,7 @@ class OpenStream(msgspec.Struct, kw_only=True):
     """
 
     attempt: Attempt
-    response: UpstreamResponse
+    response: UpstreamResponse | WrittenResponse
     reader: StreamReader
     first: bytes
     chunks: AsyncIterator[bytes]
@@ -139,7 +139,8 @@ class Attempts:
                 tries.pass_over(whole_candidate=False)
                 continue
             try:
-                await self._hold(exchange, attempt)
+                if next_try.ranked.answer is None:
+                    await self._hold(exchange, attempt)
                 return await self._call(exchange, attempt, next_try)
             except (BudgetUsedUp, BudgetContended, TrafficLimited) as error:
                 refusal = error
@@ -169,7 +170,7 @@ class Attempts:
             opened = await self._send(exchange, attempt, this_try)
         except BaseException as error:
             self._health.end(attempt.credential_id, attempt.model, monotonic(), error)
-            _keep(exchange, attempt, error)
+            keep_failed(exchange, attempt, error)
             raise
         if opened.stream is None:
             self._health.end(attempt.credential_id, attempt.model, monotonic(), None)
@@ -187,6 +188,8 @@ class Attempts:
         request = exchange.request
         assert request is not None
         ranked = decision.ranked[0]
+        if ranked.answer is not None:
+            return None
         dialect = DIALECTS[vendor_of(ranked.candidate.provider_name).dialect]
         pool = view.pools[ranked.candidate.credential_id]
         credential = self._health.choose(pool, ranked.candidate.model, frozenset(), monotonic())
@@ -208,15 +211,21 @@ class Attempts:
             finally:
                 response.close()
         except UpstreamError as error:
-            _keep(exchange, attempt, error)
+            keep_failed(exchange, attempt, error)
             return None
         exchange.attempts.append(attempt.end(Outcome.OK, http_status=200))
         exchange.served_by = ranked.candidate
         return count
 
     async def _send(self, exchange: Exchange, attempt: Attempt, this_try: Try) -> Opened:
-        request = exchange.request
+        request, said = exchange.request, attempt.ranked.answer
         assert request is not None
+        if said is not None:
+            interpreter = interpreter_between(request.body.dialect, WRITTEN_DIALECT)
+            written = write_response(
+                said.text, response_id=said.name, model=attempt.model, is_streamed=request.facts.is_streamed
+            )
+            return await self._read(exchange, attempt, written, interpreter)
         vendor = vendor_of(attempt.ranked.candidate.provider_name)
         interpreter = interpreter_between(request.body.dialect, vendor.dialect)
         call = await self._upstream_call(
@@ -293,7 +302,11 @@ class Attempts:
             raise
 
     async def _read(
-        self, exchange: Exchange, attempt: Attempt, response: UpstreamResponse, interpreter: Interpreter
+        self,
+        exchange: Exchange,
+        attempt: Attempt,
+        response: UpstreamResponse | WrittenResponse,
+        interpreter: Interpreter,
     ) -> Opened:
         request = exchange.request
         assert request is not None
@@ -307,11 +320,13 @@ class Attempts:
             return Opened(interpreter=interpreter, stream=await self._begin(attempt, response, reader))
         body = await response.read()
         answer = exchange.answer = interpreter.decode_answer(body)
-        usage = answer.usage or estimated_usage(exchange, output_tokens=_tokens_of(answer))
+        usage = answer.usage or estimated_usage(exchange, output_tokens=tokens_of(answer))
         exchange.attempts.append(attempt.end(Outcome.OK, usage=usage, answer=answer, http_status=200))
         return Opened(interpreter=interpreter, body=body)
 
-    async def _begin(self, attempt: Attempt, response: UpstreamResponse, reader: StreamReader) -> OpenStream:
+    async def _begin(
+        self, attempt: Attempt, response: UpstreamResponse | WrittenResponse, reader: StreamReader
+    ) -> OpenStream:
         """Read on to the first content, so that what fails before it can still move to the next candidate."""
         chunks = response.chunks()
         first = b""
@@ -352,38 +367,3 @@ def _attempt(exchange: Exchange, this_try: Try) -> Attempt:
         started_at=datetime.now(UTC),
         started=monotonic(),
     )
-
-
-def _keep(exchange: Exchange, attempt: Attempt, error: BaseException) -> None:
-    """Keep an attempt that gave no answer. Settling the record gives back what it has reserved."""
-    if isinstance(error, UpstreamError):
-        status = error.status if isinstance(error, UpstreamRefused) else None
-        # Given up by a rule of the tenant's after the provider took it: the input is charged, as after a hang-up.
-        is_charged = attempt.is_accepted and is_impatience(error)
-        record = attempt.end(
-            outcome_of(error),
-            usage=estimated_usage(exchange, output_tokens=0) if is_charged else None,
-            http_status=status,
-            error_type=error.kind,
-            error_message=str(error),
-        )
-    elif isinstance(error, asyncio.CancelledError):
-        # The caller hung up. A provider that may have the call bills the input, whether or not anyone reads; who could
-        # leave before its first byte at no cost would spend the platform's money.
-        usage = estimated_usage(exchange, output_tokens=0) if attempt.is_sent else None
-        record = attempt.end(Outcome.CANCELLED, usage=usage, error_type="client_closed_request")
-    else:
-        record = attempt.end(row_of(error).outcome, error_type=type(error).__name__)
-    exchange.attempts.append(record)
-
-
-def estimated_usage(exchange: Exchange, *, output_tokens: int) -> Usage:
-    """Usage by our own count, for when the provider's never came; flagged as estimated."""
-    assert exchange.request is not None
-    return Usage(
-        input_tokens=exchange.request.facts.input_tokens_estimate, output_tokens=output_tokens, is_estimated=True
-    )
-
-
-def _tokens_of(answer: Answer) -> int:
-    return -(-answer.output_bytes // BYTES_PER_TOKEN_ESTIMATE)

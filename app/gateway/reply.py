@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Final
 
-from app.gateway.attempts import Opened, OpenStream, estimated_usage
+from app.gateway.attempts import Opened, OpenStream
 from app.gateway.call import Headers, Reply
+from app.gateway.charges import estimated_usage
 from app.gateway.errors import StreamBroken
 from app.gateway.exchange import Exchange
 from app.gateway.settlement import Settlement

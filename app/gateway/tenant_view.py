@@ -12,6 +12,8 @@ from uuid import UUID
 
 from app.providers import candidates_for
 from app.routing import (
+    ANSWERS_PROVIDER,
+    NO_CREDENTIAL,
     Candidate,
     Measured,
     Policy,
@@ -26,6 +28,18 @@ from tenants import EVERYONE, PLATFORM_TENANT_ID, CredentialFacts, MeasuredQuali
 
 DEFAULT_POLICY: Final = "default"
 VIEWS_MAX: Final = 10_000
+# What answers by rule is behind no credential, and has one that opens nothing.
+NO_POOL: Final = {
+    NO_CREDENTIAL: (
+        CredentialFacts(
+            tenant_id=PLATFORM_TENANT_ID,
+            credential_id=NO_CREDENTIAL,
+            provider_name=ANSWERS_PROVIDER,
+            name=ANSWERS_PROVIDER,
+            base_url=None,
+        ),
+    )
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +113,7 @@ class TenantViews:
             plan=plan,
             limits=await self._billing.limits(tenant_id),
             candidates=candidates,
-            pools=_pools(own) | _pools(shared),
+            pools=_pools(own) | _pools(shared) | NO_POOL,
             measured=measured,
             tables={
                 name: RouteTable(policy, candidates, plan_allows=plan.allows, plan_id=plan.plan_id)

@@ -35,10 +35,12 @@ from app.providers.errors import (
 )
 from app.providers.transport import Timeouts, Transport, UpstreamCall, UpstreamResponse
 from app.providers.vendors import VENDORS, Vendor, check_offer, endpoint_url, request_headers, vendor_of
+from app.providers.written import WRITTEN_DIALECT, WrittenResponse, write_response
 
 __all__ = [
     "DIALECTS",
     "VENDORS",
+    "WRITTEN_DIALECT",
     "AddressNotAllowed",
     "AllowList",
     "AllowListInvalid",
@@ -68,6 +70,7 @@ __all__ = [
     "UpstreamTimeout",
     "Vendor",
     "VendorUnknown",
+    "WrittenResponse",
     "candidates_for",
     "check_address",
     "check_offer",
@@ -80,4 +83,5 @@ __all__ = [
     "request_headers",
     "usd",
     "vendor_of",
+    "write_response",
 ]

@@ -1,5 +1,6 @@
 """Routing: what a request is, which rule takes it, which models may answer it, and why. Pure."""
 
+from app.routing.answer_table import ANSWERS_PROVIDER, NO_CREDENTIAL
 from app.routing.assurance import Assurances, Region
 from app.routing.candidate import Candidate, Capability, Feature
 from app.routing.classify import classify
@@ -44,8 +45,10 @@ from app.routing.taxonomy import (
 from app.routing.words import decision_json, route_header
 
 __all__ = [
+    "ANSWERS_PROVIDER",
     "AUTO",
     "NAMED_MODEL_RULE",
+    "NO_CREDENTIAL",
     "TYPICAL_OUTPUT_TOKENS",
     "TYPICAL_OUTPUT_TOKENS_ELSE",
     "Assurances",

@@ -48,6 +48,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     features: frozenset[Feature] | None = None  # what the provider's dialect can say; None: everything
     image_tokens_max: int | None = None  # of any image, by the provider's dialect; None: by the caller's
     assurances: Assurances = NOTHING_ASSURED
+    stays_here: bool = False  # it answers by rule: nothing of a request leaves this program, and no plan sells it
 
     @property
     def name(self) -> str:

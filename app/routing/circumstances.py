@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 
 from app.routing.candidate import Candidate
+from app.routing.conditions import Situation
 
 DRAW_BYTES: Final = 8
 DRAWS: Final = 1 << 8 * DRAW_BYTES
@@ -33,6 +34,7 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     session: str | None = None
     rule: str = ""  # with its policy: keeps what is drawn for one rule apart from what is drawn for another
     latency_ms_of: LatencyOf = unmeasured
+    situation: Situation | None = None  # what answer tables look at
 
     def draw(self) -> str:
         """Draw 16 hexadecimal digits, the same for every request of a session, else for the request alone.

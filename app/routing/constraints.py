@@ -84,18 +84,22 @@ def bar(
     guards: Sequence[Guard],
 ) -> Fall | None:
     """Say why no request that these guards hold may take a candidate, or None."""
-    if not plan_allows(candidate.name):
+    if not (candidate.stays_here or plan_allows(candidate.name)):
         return Fall(Exclusion.NOT_IN_PLAN, f"the plan '{plan_id}' does not include it")
     if candidate.price is None:
         return Fall(Exclusion.UNKNOWN_PRICE, "its price is unknown, and an unknown price is not zero")
-    if (unmet := require.unmet(candidate.assurances)) is not None:
+    if (unmet := _unmet(require, candidate)) is not None:
         return Fall(Exclusion.NOT_ASSURED, f"{unmet}, as the rule requires")
     for guard in guards:
         if not guard.approves(candidate.name):
             return Fall(Exclusion.NOT_APPROVED, f"the guard '{guard.name}' does not approve it")
-        if (unmet := guard.require.unmet(candidate.assurances)) is not None:
+        if (unmet := _unmet(guard.require, candidate)) is not None:
             return Fall(Exclusion.NOT_ASSURED, f"{unmet}, as the guard '{guard.name}' requires")
     return None
+
+
+def _unmet(require: Requirements, candidate: Candidate) -> str | None:
+    return None if candidate.stays_here else require.unmet(candidate.assurances)
 
 
 def lack(candidate: Candidate, needs: frozenset[Capability], features: frozenset[Feature]) -> Fall | None:

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from app.routing.circumstances import NO_REQUEST, QUIET, Circumstances, LatencyOf, unmeasured
+from app.routing.conditions import Situation
 from app.routing.constraints import demand_of
 from app.routing.decision import Exclusion, RouteDecision, Signals
 from app.routing.errors import NoCandidateLeft, OverBudget
@@ -48,6 +49,7 @@ def decide(
             session=signals.facts.session,
             rule=f"{table.policy.name}/{chosen.rule}",
             latency_ms_of=latency_ms_of,
+            situation=Situation(signals, table.plan_id) if lineup.tables else None,
         )
     ranking = rank(lineup, demand, circumstances)
     order = ranking.order

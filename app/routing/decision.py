@@ -113,6 +113,7 @@ class Exclusion(StrEnum):
     OVER_MAX_COST = "over_max_cost"
     UNBOUNDED = "unbounded"
     BELOW_QUALITY = "below_quality"  # the rule asks for more
+    NO_ANSWER = "no_answer"  # its table has none for this request
     NOT_APPROVED = "not_approved"  # a guard holds the request to a list that it is not on
     NOT_ASSURED = "not_assured"  # where content goes, what is kept or who signed is not what is required
     TOO_SLOW = "too_slow"  # lately, for what the rule asks
@@ -145,6 +146,13 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     is_simulated: bool = False
 
 
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that stands in a policy."""
+
+    name: str
+    text: str
+
+
 class Ranked(msgspec.Struct, frozen=True, kw_only=True):
     """A candidate to try, with the bound to reserve and the output limit to send."""
 
@@ -152,6 +160,7 @@ class Ranked(msgspec.Struct, frozen=True, kw_only=True):
     bound_nano_usd: int
     output_tokens_limit: int | None  # None: send what the caller sent
     is_output_shrunk: bool = False  # the limit was cut to fit the headroom; a header says so
+    answer: Said | None = None  # of a table: what to say in place of a call
 
 
 class CandidateColumns(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from typing import Final, assert_never
 
 import msgspec
 
+from app.routing.answer_table import AnswerTable
 from app.routing.candidate import Candidate, Capability, Feature
 from app.routing.constraints import bar, lack
 from app.routing.decision import CandidateColumns, Exclusion, Fall, rows_by_fall
@@ -24,6 +25,7 @@ BARRED_LISTED_MAX: Final = 50  # in the record, of what no request can take: a p
 INPUT_TOKENS_BEYOND_ALL: Final = 2**62
 CAPABLE_REMEMBERED_MAX: Final = 64  # callers combine features as they like
 
+NO_ANSWERS: Final[Mapping[str, AnswerTable]] = {}
 NO_FALLS: Final[Mapping[int, Fall]] = {}
 
 
@@ -76,7 +78,8 @@ class Lineup:
     long_context_above: int  # the least length from which it does
     is_mixed: bool  # some are behind the tenant's own credential and some behind the platform's
     is_rated: bool  # quality, and so the task, makes a difference
-    is_live: bool  # what was measured lately or drawn makes a difference
+    is_live: bool  # what was measured lately, drawn or found in a table makes a difference
+    tables: tuple[tuple[int, AnswerTable], ...]  # by row
     choice_json: msgspec.Raw  # what a record keeps of the choice
     columns: CandidateColumns
     image_tokens_max: int  # the most of any row that says so itself
@@ -115,8 +118,9 @@ def line_up(
     plan_allows: Callable[[str], bool],
     plan_id: str,
     guards: Sequence[Guard] = (),
+    answers: Mapping[str, AnswerTable] = NO_ANSWERS,
 ) -> Lineup:
-    """Make the lineup of a choice, for requests that these guards hold."""
+    """Make the lineup of a choice, for requests that these guards hold. `answers` are tables by candidate."""
     named = [
         (candidate.name, place, candidate)
         for candidate in candidates
@@ -141,6 +145,7 @@ def line_up(
     )
     ready = tuple(candidate for _, _, candidate in rows)
     terms = tuple(map(terms_of, ready))
+    tables = tuple((row, answers[candidate.name]) for row, candidate in enumerate(ready) if candidate.stays_here)
     return Lineup(
         choice=choice,
         candidates=ready,
@@ -153,9 +158,10 @@ def line_up(
         long_context_above=min(
             (above for each in terms for above, _, _ in each.long_estimates), default=INPUT_TOKENS_BEYOND_ALL
         ),
-        is_mixed=len({candidate.credential_owner for candidate in ready}) > 1,
+        is_mixed=len({candidate.credential_owner for candidate in ready if not candidate.stays_here}) > 1,
         is_rated=choice.quality_at_least is not None or any(candidate.quality for candidate in ready),
-        is_live=choice.reads_latency or choice.draws or choice.strategy is Strategy.BALANCED,
+        is_live=bool(tables) or choice.reads_latency or choice.draws or choice.strategy is Strategy.BALANCED,
+        tables=tables,
         choice_json=_choice_json(choice),
         columns=_columns(choice, rows, barred, missing),
         image_tokens_max=max((each.image_tokens_max or 0 for each in terms), default=0),

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from app.routing.answer_table import ANSWERS_PROVIDER, AnswerTable, compile_table
 from app.routing.assurance import NOTHING_REQUIRED, Requirements
 from app.routing.conditions import Test, compile_condition
 from app.routing.errors import PolicyInvalid
@@ -89,6 +90,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[Rule, ...]
     default: CompiledChoice
     guards: tuple[Guard, ...] = ()
+    answers: Mapping[str, AnswerTable] = {}  # by the name of their candidate
 
 
 def compile_policy(document: bytes, *, name: str | None = None, version: int = 0) -> Policy:
@@ -107,6 +109,7 @@ def compile_policy(document: bytes, *, name: str | None = None, version: int = 0
         aliases=written.aliases,
         rules=tuple(rules),
         guards=tuple(map(_compile_guard, written.guards)),
+        answers={_name_of_table(name): compile_table(name, entries) for name, entries in written.answers.items()},
         default=compile_choice(written.default),
     )
 
@@ -138,6 +141,10 @@ def _compile_guard(guard: GuardDocument) -> Guard:
     )
 
 
+def _name_of_table(name: str) -> str:
+    return f"{ANSWERS_PROVIDER}/{name}"
+
+
 def _patterns(names: tuple[str, ...]) -> tuple[Pattern, ...]:
     return tuple(Pattern(text, is_glob(text), compile_glob(text)) for text in names)
 
@@ -150,7 +157,7 @@ def check_policy(document: bytes, known_models: Collection[str]) -> tuple[str, .
     written, problems = read_policy(document)
     if written is None:
         return problems
-    return tuple(_unknown_models(written, known_models))
+    return tuple(_unknown_models(written, {*known_models, *map(_name_of_table, written.answers)}))
 
 
 def load_default_policy() -> bytes:

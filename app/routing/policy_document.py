@@ -44,6 +44,14 @@ class RuleDocument(msgspec.Struct, frozen=True, kw_only=True):
     when: Condition = ALWAYS
 
 
+class AnswerDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry of an answer table."""
+
+    name: str
+    say: str
+    when: Condition = ALWAYS
+
+
 class GuardDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A guard: where its condition holds, only these may be taken, whichever rule decides and whatever is named."""
 
@@ -61,5 +69,6 @@ class PolicyDocument(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     keywords: dict[str, tuple[str, ...]] = {}
     aliases: dict[str, str] = {}
+    answers: dict[str, tuple[AnswerDocument, ...]] = {}  # tables, which candidates name as `answers/<table>`
     guards: tuple[GuardDocument, ...] = ()
     rules: tuple[RuleDocument, ...] = ()

@@ -6,6 +6,7 @@ document or there are problems, never both.
 
 from typing import Final
 
+from app.routing.answer_reader import read_answers
 from app.routing.choice_reader import read_choice
 from app.routing.condition_reader import CONDITION_NODES_MAX, ConditionReader
 from app.routing.conditions import ALWAYS, implies
@@ -21,7 +22,7 @@ KEYWORDS_MAX: Final = 500  # a policy
 DESCRIPTION_CHARACTERS_MAX: Final = 2_000
 PROBLEMS_MAX: Final = 100
 
-_POLICY_KEYS: Final = ("name", "description", "keywords", "aliases", "guards", "rules", "default")
+_POLICY_KEYS: Final = ("name", "description", "keywords", "aliases", "answers", "guards", "rules", "default")
 _RULE_KEYS: Final = ("name", "when", "then")
 _NOTHING: Final = Choice(candidates=())
 
@@ -51,6 +52,7 @@ def _policy(parts: WrittenParts, written: object) -> PolicyDocument:
         ),
         keywords=keywords,
         aliases=_aliases(parts, keys.get("aliases", {})),
+        answers=read_answers(parts, conditions, keys.get("answers", {})),
         guards=read_guards(parts, conditions, keys.get("guards", [])),
         rules=_rules(parts, conditions, keys.get("rules", [])),
         default=read_choice(parts, "default", keys["default"]) if "default" in keys else _NOTHING,

@@ -13,7 +13,7 @@ import msgspec
 from app.routing.candidate import Candidate
 from app.routing.circumstances import QUIET, Circumstances
 from app.routing.constraints import Demand, Fit, examine, output_tokens_limits
-from app.routing.decision import CandidateColumns, Exclusion, Fall, Ranked, Verdict
+from app.routing.decision import CandidateColumns, Exclusion, Fall, Ranked, Said, Verdict
 from app.routing.lazily import Lazily
 from app.routing.lineup import Capable, Lineup, Rated
 from app.routing.ordering import Groups, by_latency, by_utility, drawn_by_weight, utilities_of
@@ -27,9 +27,11 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     draw: str | None = None
     latencies_ms: Sequence[int | None] = ()
     utilities: Sequence[float | None] = ()
+    answers: Mapping[int, Said] = {}  # of the rows that are tables and have one
 
 
 NOTHING_LIVE: Final = Live()
+NO_ANSWER: Final = Fall(Exclusion.NO_ANSWER, "its table has no answer to this request")
 
 
 class Ranking(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -79,6 +81,7 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             bound_nano_usd=fit.bound_nano_usd,
             output_tokens_limit=fit.output_tokens_limit,
             is_output_shrunk=fit.is_output_shrunk,
+            answer=self.live.answers.get(row),
         )
 
     @cached_property
@@ -141,6 +144,7 @@ def rank(lineup: Lineup, demand: Demand, circumstances: Circumstances = QUIET) -
     live = NOTHING_LIVE
     if lineup.is_live:
         live = _live(lineup, rated, estimates, demand, circumstances)
+        falls |= {row: NO_ANSWER for row, _ in lineup.tables if row not in live.answers}
         falls |= _too_slow(lineup.choice.latency_ms_max, live.latencies_ms)
     order = _ordered(lineup, rated.groups, estimates, live)
     fitting = lineup.by_tie
@@ -199,7 +203,11 @@ def _live(lineup: Lineup, rated: Rated, estimates: Sequence[int], demand: Demand
             quality_per_second=choice.quality_per_second,
         )
     draw = circumstances.draw() if choice.draws else None
-    return Live(draw=draw, latencies_ms=latencies_ms, utilities=utilities)
+    answers = {}
+    if circumstances.situation is not None:
+        found = [(row, table.answer_to(circumstances.situation)) for row, table in lineup.tables]
+        answers = {row: said for row, said in found if said is not None}
+    return Live(answers=answers, draw=draw, latencies_ms=latencies_ms, utilities=utilities)
 
 
 def _too_slow(most_ms: int | None, latencies_ms: Sequence[int | None]) -> dict[int, Fall]:
@@ -234,9 +242,16 @@ def _keep_owner(lineup: Lineup, order: list[int]) -> tuple[list[int], dict[int, 
 
     A fallback must not change who pays the provider unless the policy says that it may.
     """
-    owner = lineup.candidates[order[0]].credential_owner
+    owners = [lineup.candidates[row].credential_owner for row in order if not lineup.candidates[row].stays_here]
+    if not owners:
+        return order, {}
+    owner = owners[0]
     fall = Fall(Exclusion.OTHER_OWNER, f"the first choice is behind the {owner}'s credential, and fallback keeps to it")
-    others = {row: fall for row in order if lineup.candidates[row].credential_owner != owner}
+    others = {
+        row: fall
+        for row in order
+        if not lineup.candidates[row].stays_here and lineup.candidates[row].credential_owner != owner
+    }
     return [row for row in order if row not in others], others
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from app.routing.answer_table import candidate_of
 from app.routing.candidate import Candidate
 from app.routing.conditions import Situation
 from app.routing.decision import Signals
@@ -43,7 +44,7 @@ class RouteTable:
     ) -> None:
         self.policy = policy
         self.plan_id = plan_id
-        self._candidates = candidates
+        self._candidates = (*candidates, *map(candidate_of, policy.answers.values())) if policy.answers else candidates
         self._plan_allows = plan_allows
         # By the guards that hold, then by a rule's place in the policy (the default stands behind them) or by a name.
         self._remembered: dict[tuple[int, ...], _Remembered] = {}
@@ -85,7 +86,7 @@ class RouteTable:
     def _name(self, model: str, remembered: "_Remembered") -> Chosen:
         """Find the candidate that a caller names, by an alias or itself. What exists is remembered."""
         name = self._resolve(self.policy.aliases.get(model, model))
-        if not self._plan_allows(name):
+        if not self._allows(name):
             raise ModelNotAllowed(name, self.plan_id)
         ground = f"alias '{model}'" if model in self.policy.aliases else f"the caller names '{model}'"
         chosen = remembered.of_models[model] = self._chosen(
@@ -94,7 +95,14 @@ class RouteTable:
         return chosen
 
     def _chosen(self, rule: str, ground: str, choice: CompiledChoice, guards: tuple[Guard, ...]) -> Chosen:
-        lineup = line_up(choice, self._candidates, plan_allows=self._plan_allows, plan_id=self.plan_id, guards=guards)
+        lineup = line_up(
+            choice,
+            self._candidates,
+            plan_allows=self._plan_allows,
+            plan_id=self.plan_id,
+            guards=guards,
+            answers=self.policy.answers,
+        )
         names = tuple(guard.name for guard in guards)
         held = f", held by {' and '.join(repr(name) for name in names)}" if names else ""
         return Chosen(rule, ground + held, lineup, names)
@@ -109,10 +117,13 @@ class RouteTable:
             raise ModelNotFound(model, nearest_names(model, sorted(known)))
         return min(bare, key=self._preference).name
 
+    def _allows(self, name: str) -> bool:
+        return name in self.policy.answers or self._plan_allows(name)
+
     def _preference(self, candidate: Candidate) -> tuple[bool, bool, bool, int, str]:
         is_unpriced = candidate.price is None
         cost = 0 if is_unpriced else candidate.bound_nano_usd(input_tokens=PER_MILLION, output_tokens=PER_MILLION)
-        return not self._plan_allows(candidate.name), is_unpriced, is_platforms(candidate), cost, candidate.name
+        return not self._allows(candidate.name), is_unpriced, is_platforms(candidate), cost, candidate.name
 
 
 class _Remembered:
