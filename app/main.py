@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Final
 from uuid import UUID
 
@@ -33,9 +34,10 @@ from app.http.direct import ASGIApplication, direct
 from app.http.feedback import FeedbackSurface
 from app.http.front_door import front_door
 from app.http.openai import OpenAISurface
-from app.http.probes import probe_routes
+from app.http.probes import ProbeAccess, probe_routes
+from app.metrics import Metrics
 from app.providers import AllowList, Transport, check_address
-from app.settings import read_settings
+from app.settings import Environment, read_settings
 from app.telemetry import configure_logs
 from billing import (
     BillingSnapshot,
@@ -50,6 +52,7 @@ from dashboard import ConsoleServices, QualityLine, console_routes
 from tenants import Database, Snapshot, Vault, check_master_key
 
 GC_THRESHOLD: Final = 50_000
+COUNTS_LEFT_EVERY_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,8 @@ class GatewayOptions:
     is_https: bool = False
     body_bytes_max: int = 10_000_000
     attempts: AttemptLimits = field(default_factory=AttemptLimits)
+    probes: ProbeAccess = field(default_factory=ProbeAccess)
+    metrics_folder: Path | None = None  # where the processes of one port leave their counts for each other
 
 
 class Gateway:
@@ -76,10 +81,15 @@ class Gateway:
         # What billing caches must be gone before the views that are built from it are asked for again.
         self.snapshot.subscribe(self.billing.drop)
         self.views = TenantViews(self.snapshot, self.billing)
-        self.meter = CommitMeter(database, self.process_id)
+        self.dead_letters = 0
+        self.meter = CommitMeter(database, self.process_id, on_dead_letter=self._bury)
         self.snapshot.subscribe(self.meter.drop)
         self.traffic = Traffic(database, self.process_id, deadline_s=options.attempts.request_deadline_s)
-        self.settlement = Settlement(self.meter, self.traffic)
+        self.metrics = Metrics(str(self.process_id), folder=options.metrics_folder)
+        self.settlement = Settlement(self.meter, self.traffic, on_end=self.metrics.count)
+        self.metrics.watch("signalbox_settlements_waiting", lambda: self.settlement.waiting)
+        self.metrics.watch("signalbox_refusals_not_recorded", lambda: self.settlement.refusals_lost)
+        self.metrics.watch("signalbox_dead_letters", lambda: self.dead_letters)
         # Beyond its deadline a request can only be on its way into the books.
         self.idempotency_keys = IdempotencyKeys(database, running_s_max=2 * int(options.attempts.request_deadline_s))
         self.upstream_allow = upstream_allow or AllowList()
@@ -104,16 +114,27 @@ class Gateway:
         """Check that the master key is the database's, and begin to hear of changes. Raises MasterKeyWrong."""
         await check_master_key(self.database, self.vault)
         await self.snapshot.start()
+        self._leaving = asyncio.create_task(self._leave_counts())
 
     async def stop(self) -> None:
         """Finish what runs: settlements first, then the connections they need."""
         await self.settlement.drain()
+        self._leaving.cancel()
+        self.metrics.leave()
         await self.meter.close()
         await self.traffic.close()
         await self.idempotency_keys.close()
         await self.transport.close()
         await self.snapshot.stop()
         await self.database.close()
+
+    def _bury(self, tenant_id: UUID, request_id: UUID, reason: str) -> None:
+        self.dead_letters += 1
+
+    async def _leave_counts(self) -> None:
+        while True:
+            await asyncio.sleep(COUNTS_LEFT_EVERY_S)
+            self.metrics.leave()
 
 
 def create_supervised_app() -> ASGIApplication:
@@ -126,6 +147,11 @@ def create_supervised_app() -> ASGIApplication:
         options=GatewayOptions(
             is_https=(settings.public_url or "").startswith("https://"),
             body_bytes_max=settings.body_bytes_max,
+            probes=ProbeAccess(
+                token=settings.metrics_token,
+                is_open_to_loopback=settings.environment is Environment.DEVELOPMENT,
+            ),
+            metrics_folder=settings.metrics_folder,
             attempts=AttemptLimits(
                 attempts_max=settings.attempts_max,
                 request_deadline_s=settings.request_deadline_s,
@@ -177,7 +203,7 @@ def create_app(gateway: Gateway) -> Litestar:
                     quality=partial(_quality_lines, gateway),
                 )
             ),
-            *probe_routes(gateway.database),
+            *probe_routes(gateway.database, gateway.metrics, gateway.options.probes),
             front_door,
         ],
         lifespan=[lifespan],

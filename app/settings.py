@@ -49,6 +49,8 @@ class Settings:
     database_connections_max: int
     master_key: str | None = field(repr=False)
     master_key_file: Path | None
+    metrics_token: str | None = field(repr=False)
+    metrics_folder: Path | None
     upstream_allow: str
     body_bytes_max: int
     request_deadline_s: float
@@ -223,6 +225,22 @@ ROWS: Final = (
     # Its file is read by the loader of master keys, which also makes one.
     Row("SIGNALBOX_MASTER_KEY", "master_key", str, None, "32 random bytes, base64 or hexadecimal.", is_secret=True),
     Row("SIGNALBOX_MASTER_KEY_FILE", "master_key_file", Path, None, "File that holds the master key."),
+    Row(
+        "SIGNALBOX_METRICS_TOKEN",
+        "metrics_token",
+        str,
+        None,
+        "Bearer token for `/metrics` and for the reasons of `/readyz`. Unset: in development this machine needs none.",
+        is_secret=True,
+        file_variable="SIGNALBOX_METRICS_TOKEN_FILE",
+    ),
+    Row(
+        "SIGNALBOX_METRICS_FOLDER",
+        "metrics_folder",
+        Path,
+        None,
+        "Where the processes of one port leave their counts for each other; `serve` and `up` set it.",
+    ),
     Row(
         "SIGNALBOX_UPSTREAM_ALLOW",
         "upstream_allow",

@@ -15,6 +15,7 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import structlog
@@ -45,6 +46,8 @@ class GatewayProcesses:
 
         Raises ProcessFailed when starting again does not help.
         """
+        counts = TemporaryDirectory(prefix="signalbox-metrics-")
+        self._environment["SIGNALBOX_METRICS_FOLDER"] = counts.name
         keeping = [asyncio.create_task(self._keep_one()) for _ in range(self._workers)]
         try:
             await asyncio.gather(*keeping)
@@ -53,6 +56,7 @@ class GatewayProcesses:
             await asyncio.gather(*(stop_child(child) for child in list(self._children)))
             await asyncio.gather(*keeping, return_exceptions=True)
             self._listener.close()
+            counts.cleanup()
 
     async def _keep_one(self) -> None:
         died_at: list[float] = []

@@ -5,6 +5,7 @@ over is tried until the database has it; only refusals, and only beyond a bound,
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -27,9 +28,11 @@ class Settlement:
     With its record a request has ended, and gives back what it held of the tenant's limits.
     """
 
-    def __init__(self, meter: Meter, traffic: Traffic) -> None:
+    def __init__(self, meter: Meter, traffic: Traffic, *, on_end: Callable[[RequestRecord], None]) -> None:
+        """`on_end` hears of each record once."""
         self._meter = meter
         self._traffic = traffic
+        self._on_end = on_end
         self._running: set[asyncio.Task[None]] = set()
         self.refusals_lost = 0
 
@@ -38,7 +41,7 @@ class Settlement:
 
         A caller that is cancelled meanwhile leaves the settling to go on.
         """
-        self._traffic.end(record)
+        self._end(record)
         try:
             await self._meter.settle(record)
         except asyncio.CancelledError:
@@ -50,13 +53,18 @@ class Settlement:
 
     def begin(self, record: RequestRecord) -> None:
         """Settle one record that nobody waits for: a refusal is answered at once even when the database is away."""
-        self._traffic.end(record)
+        self._end(record)
         if not record.attempts and len(self._running) >= REFUSALS_WAITING_MAX:
             self.refusals_lost += 1
             if self.refusals_lost.bit_count() == 1:  # at 1, 2, 4, 8, …
                 log.error("refusals_not_recorded", count=self.refusals_lost)
             return
         self._start(record)
+
+    @property
+    def waiting(self) -> int:
+        """How many records go on being settled after their requests."""
+        return len(self._running)
 
     async def drain(self) -> None:
         """Wait for every settlement that still runs; called at shutdown."""
@@ -66,6 +74,10 @@ class Settlement:
                 task.cancel()
             if unfinished:
                 log.error("settlements_unfinished", count=len(unfinished), after_s=DRAIN_S_MAX)
+
+    def _end(self, record: RequestRecord) -> None:
+        self._traffic.end(record)
+        self._on_end(record)
 
     def _start(self, record: RequestRecord) -> asyncio.Task[None]:
         task = asyncio.create_task(self._settle(record))

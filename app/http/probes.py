@@ -1,16 +1,44 @@
-"""Probes: `/livez` says that the process runs, `/readyz` that it can serve. Neither tells anyone why not."""
+"""Probes: `/livez` says that the process runs, `/readyz` that it can serve, `/metrics` what it has counted.
 
-from typing import Final
+Invariant: a stranger learns no reason and no number. Both are for whoever brings the metrics token, and, where
+none is set, for this machine while the program is developed on.
+"""
 
-from litestar import Response, get
+import asyncio
+import hmac
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from litestar import Request, Response, get
+from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 
+from app.metrics import Metrics
 from tenants import Database, DatabaseUnavailable
 
 READY_TIMEOUT_S: Final = 2.0
+PROMETHEUS_TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
+
+AnyRequest = Request[Any, Any, Any]
 
 
-def probe_routes(database: Database) -> list[HTTPRouteHandler]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeAccess:
+    """Who is told more than yes or no."""
+
+    token: str | None = field(default=None, repr=False)
+    is_open_to_loopback: bool = False
+
+    def is_granted(self, request: AnyRequest) -> bool:
+        """Tell whether a request brings the token, or needs none."""
+        if self.token is None:
+            return self.is_open_to_loopback and request.client is not None and request.client.host in LOOPBACK
+        shown = request.headers.get("authorization", "").removeprefix("Bearer ")
+        return hmac.compare_digest(shown.encode(), self.token.encode())
+
+
+def probe_routes(database: Database, metrics: Metrics, access: ProbeAccess) -> list[HTTPRouteHandler]:
     """The routes, for the application."""
 
     @get("/livez", media_type="text/plain", sync_to_thread=False)
@@ -18,11 +46,19 @@ def probe_routes(database: Database) -> list[HTTPRouteHandler]:
         return "ok"
 
     @get("/readyz", media_type="text/plain")
-    async def readyz() -> Response[str]:
+    async def readyz(request: AnyRequest) -> Response[str]:
         try:
             await database.ping(timeout_s=READY_TIMEOUT_S)
-        except DatabaseUnavailable:
-            return Response("not ready", status_code=503)
+        except DatabaseUnavailable as error:
+            said = f"not ready: {error}" if access.is_granted(request) else "not ready"
+            return Response(said, status_code=503)
         return Response("ok")
 
-    return [livez, readyz]
+    @get("/metrics", media_type=PROMETHEUS_TEXT)
+    async def show_metrics(request: AnyRequest) -> Response[bytes]:
+        if not access.is_granted(request):
+            raise NotFoundException
+        # It reads files and sorts some thousand rows: not where requests wait.
+        return Response(await asyncio.to_thread(metrics.text))
+
+    return [livez, readyz, show_metrics]

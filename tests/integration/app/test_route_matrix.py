@@ -44,6 +44,7 @@ class Needs(StrEnum):
     TENANT_SESSION = "a session of the console"
     STAFF_SESSION = "a session of the operator's console"
     FORM = "a form of the sign-in page"
+    METRICS_TOKEN = "the token of the operator's scraper"
 
 
 V1, API_V1 = "/v1", "/api/v1"
@@ -51,6 +52,7 @@ MATRIX: Mapping[Door, Needs | Scope] = {
     Door("GET", "/"): Needs.NOBODY,
     Door("GET", "/livez"): Needs.NOBODY,
     Door("GET", "/readyz"): Needs.NOBODY,
+    Door("GET", "/metrics"): Needs.METRICS_TOKEN,
     Door("GET", "/api/openapi.json"): Needs.NOBODY,
     Door("POST", f"{V1}/chat/completions"): Needs.MODEL_KEY,
     Door("POST", f"{V1}/messages"): Needs.MODEL_KEY,
@@ -272,6 +274,7 @@ async def _lesser(world: World, prepared: Prepared) -> dict[Needs | Scope, dict[
         Needs.FORM: {"a model key": model_key, "a member without the form": member},
         Needs.MODEL_KEY: {"a management key": management_key},
         Needs.TENANT_SESSION: {"a model key": model_key, "a management key": management_key, "the operator": operator},
+        Needs.METRICS_TOKEN: {"a model key": model_key, "a management key": management_key, "the operator": operator},
         Needs.STAFF_SESSION: {"a model key": model_key, "a management key": management_key, "a member": member},
     }
     for scope in set(Scope) - {Scope.MODELS_CALL}:
