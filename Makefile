@@ -44,7 +44,8 @@ train: $(VENV)/.train ## learn the classifier's weights anew from the corpus (an
 
 eval-routing: $(VENV)/.train ## how well tasks are told on sources that were left out, and what a router is worth
 	@$(ONE_THREAD) $(BIN)/python -m app.training.evaluate
-	@$(BIN)/python -m app.training.evaluate_router
+	@$(ONE_THREAD) $(BIN)/python -m app.training.evaluate_router
+	@$(ONE_THREAD) $(BIN)/python -m app.training.evaluate_transfer
 
 format: $(VENV)/.dev ## write the house's layout
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

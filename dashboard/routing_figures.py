@@ -144,8 +144,8 @@ def confidence(sums: DecisionSums) -> Figure:
     steps = [f"{step / CONFIDENCE_STEPS:.1f} – {(step + 1) / CONFIDENCE_STEPS:.1f}" for step in range(CONFIDENCE_STEPS)]
     total = sum(sums.confidence)
     bars = {
-        "type": "bar", "x": steps, "y": sums.confidence, "hovertemplate": "%{x}  %{y:,} requests<extra></extra>",
-        "meta": {"colour": "c3"},
+        "type": "bar", "x": [step[:3] for step in steps], "y": sums.confidence, "customdata": steps,
+        "hovertemplate": "%{customdata}  %{y:,} requests<extra></extra>", "meta": {"colour": "c3"},
     }  # fmt: skip
     decided = ", ".join(f"{_words(who)} {formats.share(count, total)}" for who, count in sums.decided_by.most_common())
     sure = sum(sums.confidence[CONFIDENCE_STEPS // 2 :])

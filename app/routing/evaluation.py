@@ -87,9 +87,24 @@ def wilson(successes: float, count: float) -> Interval:
 
 def bootstrap(figure: Callable[[Sequence[int]], float | None], count: int, draw: Draw) -> Interval | None:
     """Give a figure of all places with its percentile interval over resamples; None when it has no value."""
-    value = figure(range(count))
-    drawn = (figure([draw(count) for _ in range(count)]) for _ in range(ROUNDS))
-    values = sorted(each for each in drawn if each is not None)
-    if value is None or not values:
+
+    def alone(places: Sequence[int]) -> tuple[float] | None:
+        value = figure(places)
+        return None if value is None else (value,)
+
+    intervals = bootstrap_all(alone, count, draw)
+    return intervals[0] if intervals else None
+
+
+def bootstrap_all(
+    figures: Callable[[Sequence[int]], Sequence[float] | None], count: int, draw: Draw
+) -> tuple[Interval, ...] | None:
+    """Give several figures of all places, each with its interval over the same resamples; None without a value."""
+    values = figures(range(count))
+    drawn = (figures([draw(count) for _ in range(count)]) for _ in range(ROUNDS))
+    samples = [each for each in drawn if each is not None]
+    if values is None or not samples:
         return None
-    return Interval(value, values[int(0.025 * len(values))], values[ceil(0.975 * len(values)) - 1])
+    columns = [sorted(column) for column in zip(*samples, strict=True)]
+    low, high = int(0.025 * len(samples)), ceil(0.975 * len(samples)) - 1
+    return tuple(Interval(value, column[low], column[high]) for value, column in zip(values, columns, strict=True))

@@ -1,6 +1,7 @@
 """Outcome sets: prompts with what each model reached on them. Read from `../shared/data`, never committed.
 
-`app.training.evaluate_router` reads them. Invariant: a score is in [0, 1], and a model that was not asked has none.
+`evaluate_router`, `evaluate_transfer` and `quality` of this folder read them. Invariant: a score is in [0, 1], and a
+model that was not asked has none.
 """
 
 import csv
@@ -8,6 +9,8 @@ import gzip
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
+
+from app.routing import Task
 
 FOLDER: Final = Path(__file__).parents[3] / "shared" / "data" / "router_outcomes"
 FIELD_CHARACTERS_MAX: Final = 1_000_000
@@ -66,6 +69,27 @@ SETS: Final = (
 )
 
 
+# Which task a set asks for; the first prefix of `dataset/category` that fits.
+TASK_OF_SET: Final = (
+    ("gsm8k/", Task.MATH_REASONING),
+    ("math_level5/", Task.MATH_REASONING),
+    ("llmrouter_gsm8k/", Task.MATH_REASONING),
+    ("llmrouter_math/", Task.MATH_REASONING),
+    ("llmrouter_agentverse-logicgrid/", Task.MATH_REASONING),
+    ("mmlu_pro/math", Task.MATH_REASONING),
+    ("mmlu/elementary_mathematics", Task.MATH_REASONING),
+    ("mmlu/high_school_mathematics", Task.MATH_REASONING),
+    ("mmlu/college_mathematics", Task.MATH_REASONING),
+    ("mmlu/abstract_algebra", Task.MATH_REASONING),
+    ("cruxeval_o/", Task.CODE_DEBUGGING),
+    ("debugbench/", Task.CODE_DEBUGGING),
+    ("llmrouter_human_eval/", Task.CODE_GENERATION),
+    ("llmrouter_commongen/", Task.CREATIVE_WRITING),
+    ("m_ifeval/", Task.PROFESSIONAL_WRITING),
+    ("", Task.OPEN_QA),
+)
+
+
 def read_outcomes(outcome_set: OutcomeSet) -> Sequence[Outcome]:
     """Read the rows of a set. Models that some of its files leave out are left out everywhere."""
     csv.field_size_limit(FIELD_CHARACTERS_MAX)
@@ -77,6 +101,11 @@ def read_outcomes(outcome_set: OutcomeSet) -> Sequence[Outcome]:
         for rows in by_file
         for row in rows
     ]
+
+
+def task_of(category: str) -> Task:
+    """Give the task that a part of a set asks for."""
+    return next(task for prefix, task in TASK_OF_SET if category.startswith(prefix))
 
 
 def _rows(path: Path) -> Iterator[Outcome]:

@@ -16,11 +16,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from app.routing import Task
 from app.routing.model_family import family_of
 from app.routing.public_quality import ARTIFACT, GENERAL, Belief, PriceLine, PublicQuality
 from app.training.examples import say
-from app.training.outcomes import FOLDER, SETS, read_outcomes
+from app.training.outcomes import FOLDER, SETS, read_outcomes, task_of
 
 PROMPTS_MAX: Final = 100  # of a set, for one model: sets are a sample of tasks, whatever their length
 WEIGHT_MAX: Final = 30.0  # prompts; public prompts are not the tenant's own
@@ -29,26 +28,6 @@ ROUNDS: Final = 60
 STEPS: Final = 12
 DIFFICULTY_PRECISION: Final = 0.01
 SOURCE: Final = "public outcome sets: RouteLLM, MMLU-Pro, ZeroEval, M-IFEval, LLMRouter nim9, DebugBench"
-
-# Which task a set asks for; the first prefix of `dataset/category` that fits.
-TASK_OF_SET: Final = (
-    ("gsm8k/", Task.MATH_REASONING),
-    ("math_level5/", Task.MATH_REASONING),
-    ("llmrouter_gsm8k/", Task.MATH_REASONING),
-    ("llmrouter_math/", Task.MATH_REASONING),
-    ("llmrouter_agentverse-logicgrid/", Task.MATH_REASONING),
-    ("mmlu_pro/math", Task.MATH_REASONING),
-    ("mmlu/elementary_mathematics", Task.MATH_REASONING),
-    ("mmlu/high_school_mathematics", Task.MATH_REASONING),
-    ("mmlu/college_mathematics", Task.MATH_REASONING),
-    ("mmlu/abstract_algebra", Task.MATH_REASONING),
-    ("cruxeval_o/", Task.CODE_DEBUGGING),
-    ("debugbench/", Task.CODE_DEBUGGING),
-    ("llmrouter_human_eval/", Task.CODE_GENERATION),
-    ("llmrouter_commongen/", Task.CREATIVE_WRITING),
-    ("m_ifeval/", Task.PROFESSIONAL_WRITING),
-    ("", Task.OPEN_QA),
-)
 
 Floats = npt.NDArray[np.float64]
 
@@ -89,7 +68,7 @@ def cells_of_sets() -> list[Cell]:
     sums: dict[tuple[str, str, str], list[float]] = defaultdict(list)
     for outcome_set in SETS:
         for row in read_outcomes(outcome_set):
-            task = next(task for prefix, task in TASK_OF_SET if row.category.startswith(prefix))
+            task = task_of(row.category)
             name = row.category.partition("/")[0]
             for model, score in row.scores.items():
                 sums[family_of(model), f"{outcome_set.name}/{name}", task].append(score)
