@@ -11,6 +11,7 @@ from app.commands.gateway import migrate, sandbox, serve, worker
 from app.commands.key import key
 from app.commands.limit import limit
 from app.commands.policy import policy
+from app.commands.reconcile import reconcile
 from app.commands.tenant import tenant
 from app.commands.try_file import try_file
 from app.commands.up import up
@@ -24,7 +25,7 @@ def main() -> None:
 
 
 PROCESSES = (up, serve, worker, migrate, sandbox)
-TENANCY = (tenant, key, credential, policy, budget, limit, usage, audit)
+TENANCY = (tenant, key, credential, policy, budget, limit, usage, audit, reconcile)
 
 BESIDE = (doctor, try_file, eval_file)
 

@@ -51,6 +51,7 @@ from billing import (
     PriceBookRejected,
     RateLimited,
     RequestAboveRate,
+    StatementInvalid,
     TrafficLimited,
 )
 from tenants import (
@@ -143,6 +144,7 @@ ROW_BY_ERROR: Final[dict[type[BaseException], ErrorRow]] = {
     PlanUnknown: ErrorRow(404, _BAD, "plan_not_found", Outcome.INVALID),
     LimitInvalid: ErrorRow(422, _BAD, "limit_invalid", Outcome.INVALID),
     BudgetInvalid: ErrorRow(422, _BAD, "budget_invalid", Outcome.INVALID),
+    StatementInvalid: ErrorRow(422, _BAD, "statement_invalid", Outcome.INVALID),
     PriceBookRejected: ErrorRow(422, _BAD, "price_book_rejected", Outcome.INVALID),
     BillingError: FAULT,
     # tenants

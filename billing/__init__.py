@@ -16,6 +16,7 @@ from billing.errors import (
     PriceBookRejected,
     RateLimited,
     RequestAboveRate,
+    StatementInvalid,
     TrafficLimited,
 )
 from billing.histogram import add_histograms, latency_bounds_ms, percentile_ms
@@ -32,10 +33,13 @@ from billing.price import Price, PriceTier, Rates, ServiceTier, billed_nano_usd
 from billing.price_book import PriceBook, declare_prices
 from billing.price_import import ImportReport, import_price_book
 from billing.queries import USAGE_GROUPS_MAX, find_request, list_requests, usage
+from billing.reconciliation import ReconcileReport, absorb_unresolved, reconcile
 from billing.records import AttemptRecord, CredentialOwner, Outcome, RequestRecord
 from billing.reservation_repository import purge_reservations
 from billing.rollup_repository import ensure_partitions, fold_rollups
 from billing.snapshot import BillingSnapshot
+from billing.statement import COLUMNS as STATEMENT_COLUMNS
+from billing.statement import StatementLine, read_statement
 from billing.stored import (
     RequestFilters,
     RequestPage,
@@ -56,6 +60,7 @@ __all__ = [
     "DEFAULT_PLAN_ID",
     "LIMIT_NANO_USD_MAX",
     "PLANS",
+    "STATEMENT_COLUMNS",
     "USAGE_GROUPS_MAX",
     "Admission",
     "AdmissionRequest",
@@ -96,6 +101,7 @@ __all__ = [
     "RateLimited",
     "RateState",
     "Rates",
+    "ReconcileReport",
     "RequestAboveRate",
     "RequestFilters",
     "RequestPage",
@@ -103,6 +109,8 @@ __all__ = [
     "RequestSummary",
     "Reservation",
     "ServiceTier",
+    "StatementInvalid",
+    "StatementLine",
     "StoredAttempt",
     "StoredRequest",
     "TenantLimits",
@@ -112,6 +120,7 @@ __all__ = [
     "Usage",
     "UsageDimension",
     "UsageRow",
+    "absorb_unresolved",
     "add_histograms",
     "admit_management",
     "billed_nano_usd",
@@ -130,6 +139,8 @@ __all__ = [
     "purge_idempotency_keys",
     "purge_reservations",
     "purge_traffic_buckets",
+    "read_statement",
+    "reconcile",
     "remove_budget",
     "remove_traffic_limit",
     "require_feature",

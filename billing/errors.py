@@ -14,7 +14,8 @@ BillingError
 ├── FeatureNotInPlan     the plan does not unlock this
 ├── LimitInvalid         a traffic limit's fields do not make sense
 ├── BudgetInvalid        a budget's fields do not make sense
-└── PriceBookRejected    an import held an implausible price
+├── PriceBookRejected    an import held an implausible price
+└── StatementInvalid     a line of a provider's statement cannot be read
 """
 
 from billing.meter import BudgetFacts, RateState
@@ -144,3 +145,11 @@ class BudgetInvalid(BillingError):
 
 class PriceBookRejected(BillingError):
     """An import held an implausible price; nothing of it was kept."""
+
+
+class StatementInvalid(BillingError):
+    """A line of a provider's statement cannot be read; what stood before it may have been."""
+
+    def __init__(self, line_number: int, reason: str) -> None:
+        super().__init__(f"Line {line_number} of the statement cannot be read: {reason} Mend it and read it again.")
+        self.line_number = line_number

@@ -5,18 +5,16 @@ settles. Pure. Invariants: a lost call is billed what was held for it and no mor
 together say what the true record says.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 import msgspec
 
-from billing.ledger import PostingIds, PostingRow, postings_between, postings_of
+from billing.adjustment import Adjustment, AdjustmentReason, adjustment_between
+from billing.ledger import PostingIds
 from billing.records import AttemptRecord, CredentialOwner, Outcome, RequestRecord
-from billing.rollups import RollupRow, negated, rollups_of
-from billing.settlement import attempt_row, record_row, whole_rows_json
 from billing.usage import Usage
 
 ERROR_TYPE: Final = "GatewayLost"
@@ -38,18 +36,6 @@ class LostAttempt(msgspec.Struct, frozen=True, kw_only=True):
     is_simulated: bool
     amount_nano_usd: int
     created_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Adjustment:
-    """What is written when the truth replaces a guess: the differences, and the truth itself, whole, as JSON."""
-
-    record: str
-    attempts: str
-    billed_nano_usd: int
-    rollups: Sequence[RollupRow]
-    postings: Sequence[PostingRow]
-    charges: Mapping[UUID, int]
 
 
 def interrupted_record(lost: Sequence[LostAttempt]) -> RequestRecord:
@@ -79,17 +65,12 @@ def adjustment_of(
     record: RequestRecord, lost: Sequence[LostAttempt], process_id: UUID, posting_ids: PostingIds
 ) -> Adjustment:
     """What leads from the interrupted record of the lost attempts to the true one."""
-    guess = interrupted_record(lost)
-    postings = postings_between(postings_of([guess], posting_ids), postings_of([record], posting_ids))
-    row = record_row(record, posting_ids)
-    if row.posting_id not in {posting.posting_id for posting in postings}:
-        row = msgspec.structs.replace(row, posting_id=None)  # the guess was right to the nano-dollar
-    return Adjustment(
-        record=whole_rows_json([row])[1:-1],
-        attempts=whole_rows_json([attempt_row(record, attempt) for attempt in record.attempts]),
-        billed_nano_usd=row.billed_nano_usd - sum(attempt.billed_nano_usd for attempt in guess.attempts),
-        rollups=[*rollups_of([record], process_id), *negated(rollups_of([guess], process_id))],
-        postings=postings,
+    return adjustment_between(
+        interrupted_record(lost),
+        record,
+        reason=AdjustmentReason.SETTLED_LATE,
+        writer_id=process_id,
+        posting_ids=posting_ids,
         charges={attempt.attempt_id: 0 for attempt in lost}
         | {attempt.attempt_id: attempt.billed_nano_usd for attempt in record.attempts},
     )

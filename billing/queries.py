@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from billing.adjustment_repository import LATEST
 from billing.rollup_repository import ROLLUP_HISTOGRAMS, ROLLUP_SUMS
 from billing.stored import (
     RequestFilters,
@@ -32,6 +33,14 @@ REQUEST_COLUMNS: Final = ", ".join(
 ATTEMPT_COLUMNS: Final = ", ".join(f"t.{name}" for name in StoredAttempt.__struct_fields__)
 SUMMARY_COLUMNS: Final = ", ".join(f"r.{name}" for name in RequestSummary.__struct_fields__)
 TRIED: Final = "EXISTS (SELECT FROM attempt a WHERE a.tenant_id = r.tenant_id AND a.request_id = r.request_id AND "
+NEWEST: Final = """SELECT attempts FROM adjustment WHERE tenant_id = :tenant_id AND request_id = :request_id
+                   ORDER BY adjustment_number DESC LIMIT 1"""
+
+# The requests that turned out otherwise than they were recorded, which are few, as they are known now.
+ADJUSTED: Final = """SELECT t.* FROM (
+        SELECT DISTINCT ON (request_id) record FROM adjustment WHERE tenant_id = :tenant_id
+        ORDER BY request_id, adjustment_number DESC
+    ) newest CROSS JOIN LATERAL json_populate_record(NULL::request_record, newest.record) t"""
 
 # A request's id holds its arrival, so time narrows the primary key and the partitions; the hour of slack
 # covers clocks that differ, the second condition is exact.
@@ -71,8 +80,7 @@ async def find_request(session: AsyncSession, tenant_id: UUID, request_id: UUID)
     found = await session.execute(
         text(f"""
             SELECT {REQUEST_COLUMNS}, t.decision::text AS decision
-            FROM request_record r LEFT JOIN adjustment a USING (tenant_id, request_id)
-            CROSS JOIN LATERAL json_populate_record(r, a.record) t
+            FROM request_record r {LATEST}
             WHERE r.tenant_id = :tenant_id AND r.request_id = :request_id"""),  # noqa: S608 - constants
         key,
     )
@@ -84,8 +92,7 @@ async def find_request(session: AsyncSession, tenant_id: UUID, request_id: UUID)
             SELECT {ATTEMPT_COLUMNS} FROM attempt t WHERE tenant_id = :tenant_id AND request_id = :request_id
                 AND NOT EXISTS (SELECT FROM adjustment a WHERE a.tenant_id = :tenant_id AND a.request_id = :request_id)
             UNION ALL
-            SELECT {ATTEMPT_COLUMNS} FROM adjustment a CROSS JOIN json_populate_recordset(NULL::attempt, a.attempts) t
-            WHERE a.tenant_id = :tenant_id AND a.request_id = :request_id
+            SELECT {ATTEMPT_COLUMNS} FROM ({NEWEST}) a CROSS JOIN json_populate_recordset(NULL::attempt, a.attempts) t
             ORDER BY attempt_number"""),  # noqa: S608 - constants
         key,
     )
@@ -113,10 +120,16 @@ async def list_requests(
     if cursor is not None:
         conditions.append("r.request_id < :cursor")
         given["cursor"] = cursor
+    where = " AND ".join(conditions)
     rows = await session.execute(
         text(f"""
-            SELECT {SUMMARY_COLUMNS} FROM request_record r WHERE {" AND ".join(conditions)}
-            ORDER BY r.request_id DESC LIMIT :one_more"""),  # noqa: S608 - constants
+            (SELECT {SUMMARY_COLUMNS} FROM request_record r WHERE {where}
+                AND NOT EXISTS (
+                    SELECT FROM adjustment a WHERE a.tenant_id = r.tenant_id AND a.request_id = r.request_id)
+             ORDER BY r.request_id DESC LIMIT :one_more)
+            UNION ALL
+            (SELECT {SUMMARY_COLUMNS} FROM ({ADJUSTED}) r WHERE {where} ORDER BY r.request_id DESC LIMIT :one_more)
+            ORDER BY request_id DESC LIMIT :one_more"""),  # noqa: S608 - constants
         given | {"tenant_id": tenant_id, "one_more": page_size + 1},
     )
     found = [RequestSummary(**row._mapping) for row in rows]

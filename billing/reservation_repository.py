@@ -45,6 +45,12 @@ async def lock_orphans(connection: Connection, tenant_id: UUID, request_id: UUID
     return [_lost_attempt(row) for row in rows]
 
 
+async def unresolved_requests(connection: Connection, *, age_s: int, attempts_max: int) -> list[tuple[UUID, UUID]]:
+    """Requests (tenant, request) that were recorded as lost so long ago, and of which nothing was heard since."""
+    rows = await connection.fetch("SELECT * FROM unresolved_reservations($1, $2)", age_s, attempts_max)
+    return list(dict.fromkeys((row["tenant_id"], row["request_id"]) for row in rows))
+
+
 async def purge_reservations(database: Database) -> int:
     """Delete reservations that were released over a day ago; return how many."""
     pool = await database.meter_pool()

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from billing.histogram import bucket_of, count_in
+from billing.histogram import add_histograms, bucket_of, count_in
 from billing.records import Outcome, RequestRecord
 from billing.usage import Usage
 
@@ -77,9 +77,16 @@ def rollups_of(records: Iterable[RequestRecord], writer_id: UUID) -> list[Rollup
     return [rows[key] for key in sorted(rows)]
 
 
-def negated(rows: Iterable[RollupRow]) -> list[RollupRow]:
-    """Rows that take away what these count."""
-    return [msgspec.structs.replace(row, **{name: _minus(getattr(row, name)) for name in _COUNTED}) for row in rows]
+def rollups_between(before: RequestRecord, after: RequestRecord, writer_id: UUID) -> list[RollupRow]:
+    """What leads from one state of a request to another in the sums, in key order; one row for each key."""
+    [new], [old] = rollups_of([after], writer_id), rollups_of([before], writer_id)
+    taken = _negated(old)
+    if _key(new) != _key(old):
+        return sorted((new, taken), key=_key)
+    for name in _COUNTED:
+        counted, less = getattr(new, name), getattr(taken, name)
+        setattr(new, name, counted + less if isinstance(counted, int) else add_histograms(counted, less))
+    return [new] if any(_counts(getattr(new, name)) for name in _COUNTED) else []
 
 
 def usage_of(record: RequestRecord) -> Usage:
@@ -127,8 +134,22 @@ def _answered_by(record: RequestRecord) -> tuple[str, str]:
     )
 
 
+def _negated(row: RollupRow) -> RollupRow:
+    """A row that takes away what this one counts."""
+    return msgspec.structs.replace(row, **{name: _minus(getattr(row, name)) for name in _COUNTED})
+
+
+def _key(row: RollupRow) -> tuple[object, ...]:
+    return tuple(getattr(row, name) for name in _KEY)
+
+
+def _counts(counted: int | list[int]) -> bool:
+    return bool(counted) if isinstance(counted, int) else any(counted)
+
+
 def _minus(counted: int | list[int]) -> int | list[int]:
     return -counted if isinstance(counted, int) else [-count for count in counted]
 
 
 _COUNTED: Final = tuple(field.name for field in msgspec.structs.fields(RollupRow) if not field.required)
+_KEY: Final = tuple(field.name for field in msgspec.structs.fields(RollupRow) if field.required)

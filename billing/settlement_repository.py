@@ -9,53 +9,27 @@ from typing import Final
 from uuid import UUID
 
 import asyncpg
-import msgspec
-from uuid_utils.compat import uuid7
 
+from billing.adjustment_repository import lock_request, write_adjustment
 from billing.connection import Connection
+from billing.counting_repository import COUNT, insertion, posting_ids_of
 from billing.interruption import adjustment_of, interrupted_record
-from billing.ledger import ACCOUNTS, PostingIds, PostingRow, currency_of, postings_of
+from billing.ledger import postings_of
 from billing.records import RequestRecord
 from billing.reservation_repository import lock_orphans
-from billing.rollup_repository import MERGE_ROLLUPS
-from billing.rollups import RollupRow, rollups_of
-from billing.settlement import AttemptRow, RecordRow, attempt_row, column_defaults, record_row, rows_json
+from billing.rollups import rollups_of
+from billing.settlement import AttemptRow, RecordRow, attempt_row, record_row, rows_json
 
 # How often a batch is cleaned of records that were settled before; others may settle some meanwhile.
 REPLAYS_MAX: Final = 5
 
 
-def _insert(table: str, row: type[msgspec.Struct], parameter: int) -> str:
-    defaults, names = column_defaults(row), row.__struct_fields__
-    values = (f"coalesce({name}, {defaults[name]})" if name in defaults else name for name in names)
-    return f"""INSERT INTO {table} ({", ".join(names)}) SELECT {", ".join(values)}
-               FROM json_populate_recordset(NULL::{table}, ${parameter}::json)"""  # noqa: S608 - constants
-
-
-POSTED_COLUMNS: Final = ", ".join(
-    f"{name} {'bigint' if name.endswith('_nano_usd') else 'uuid' if name.endswith('_id') else 'text'}"
-    for name in PostingRow.__struct_fields__
-)
-COUNT: Final = f"""
-     rollups AS ({_insert("usage_rollup", RollupRow, 1)} {MERGE_ROLLUPS}),
-     posted AS MATERIALIZED (SELECT * FROM json_to_recordset($2::json) AS p({POSTED_COLUMNS})),
-     postings AS (INSERT INTO ledger_posting (tenant_id, posting_id, currency, source)
-                  SELECT tenant_id, posting_id, currency, source FROM posted),
-     entries AS (INSERT INTO ledger_entry (tenant_id, posting_id, account, amount_nano_usd)
-                 SELECT p.tenant_id, p.posting_id, e.account, e.amount FROM posted p CROSS JOIN LATERAL (VALUES
-                     {", ".join(f"('{account}', {amount})" for account, amount in ACCOUNTS.items())}
-                 ) AS e(account, amount) WHERE e.amount <> 0)"""  # noqa: S608 - constants
 SETTLE: Final = f"""
 WITH {COUNT},
-     records AS ({_insert("request_record", RecordRow, 3)}),
-     attempts AS ({_insert("attempt", AttemptRow, 4)} RETURNING tenant_id, attempt_id, billed_nano_usd)
+     records AS ({insertion("request_record", RecordRow, 3)}),
+     attempts AS ({insertion("attempt", AttemptRow, 4)} RETURNING tenant_id, attempt_id, billed_nano_usd)
 SELECT settle_attempts(array_agg(tenant_id), array_agg(attempt_id), array_agg(billed_nano_usd), $5)
 FROM attempts HAVING count(*) > 0"""  # noqa: S608 - constants
-ADJUST: Final = f"""
-WITH {COUNT},
-     adjusted AS (INSERT INTO adjustment (tenant_id, request_id, record, attempts, billed_nano_usd)
-                  VALUES ($3, $4, $5, $6, $7))
-SELECT settle_attempts($8, $9, $10)"""  # noqa: S608 - constants
 
 
 async def settle_batch(connection: Connection, process_id: UUID, records: Sequence[RequestRecord]) -> None:
@@ -97,7 +71,7 @@ async def stored_requests(connection: Connection, keys: Sequence[tuple[UUID, UUI
 
 
 def _rows(process_id: UUID, records: Sequence[RequestRecord]) -> tuple[str, ...]:
-    posting_ids = _posting_ids(records)
+    posting_ids = posting_ids_of(records)
     return (
         rows_json(rollups_of(records, process_id)),
         rows_json(postings_of(records, posting_ids)),
@@ -106,28 +80,12 @@ def _rows(process_id: UUID, records: Sequence[RequestRecord]) -> tuple[str, ...]
     )
 
 
-def _posting_ids(records: Sequence[RequestRecord]) -> PostingIds:
-    keys = {(record.tenant_id, currency_of(attempt)) for record in records for attempt in record.attempts}
-    return {key: uuid7() for key in keys}
-
-
 async def _adjust(connection: Connection, process_id: UUID, record: RequestRecord) -> None:
     """Put the truth beside what was recorded for a process that was taken for dead; once, and else nothing."""
     async with connection.transaction():
+        await lock_request(connection, record.request_id)
         lost = await lock_orphans(connection, record.tenant_id, record.request_id)
         if not lost:
             return
-        adjustment = adjustment_of(record, lost, process_id, _posting_ids([record, interrupted_record(lost)]))
-        await connection.fetchval(
-            ADJUST,
-            rows_json(adjustment.rollups),
-            rows_json(adjustment.postings),
-            record.tenant_id,
-            record.request_id,
-            adjustment.record,
-            adjustment.attempts,
-            adjustment.billed_nano_usd,
-            [record.tenant_id] * len(adjustment.charges),
-            list(adjustment.charges),
-            list(adjustment.charges.values()),
-        )
+        posting_ids = posting_ids_of([record, interrupted_record(lost)])
+        await write_adjustment(connection, adjustment_of(record, lost, process_id, posting_ids))

@@ -26,6 +26,7 @@ from app.sandbox.exchange import Exchange
 from app.sandbox.faults import FaultKind, FaultPlan, FaultRule
 from app.sandbox.models import SANDBOX_MODELS
 from app.sandbox.openai_wire import OPENAI_WIRE, encode_models
+from app.sandbox.statement import statement_csv
 from app.sandbox.wire import Refusal, Wire
 
 BODY_BYTES_MAX: Final = 32 * 1024 * 1024
@@ -78,6 +79,9 @@ class SandboxApp:
                 after = parse_qs(query.decode()).get("after", ["0"])[0]
                 entries = self.calls.entries(after=int(after) if after.isdecimal() else 0)
                 await exchange.respond(200, msgspec.json.encode({"data": entries}))
+            case "GET", "/sandbox/statement":
+                statement = statement_csv(self.calls.entries())
+                await exchange.respond(200, statement.encode(), {"content-type": "text/csv; charset=utf-8"})
             case "DELETE", "/sandbox/calls":
                 self.calls.clear()
                 await exchange.respond(204, b"")

@@ -56,7 +56,7 @@ lost_requests = st.lists(lost_attempts, min_size=1, max_size=3, unique_by=lambda
 tried = st.lists(attempts, max_size=3, unique_by=lambda attempt: attempt.attempt_id)
 
 
-def the_truth(attempted: list[AttemptRecord]) -> RequestRecord:
+def the_truth(attempted: list[AttemptRecord], outcome: Outcome) -> RequestRecord:
     return RequestRecord(
         tenant_id=TENANT,
         request_id=REQUEST,
@@ -67,7 +67,7 @@ def the_truth(attempted: list[AttemptRecord]) -> RequestRecord:
         is_streamed=False,
         started_at=AT,
         request_model="auto",
-        outcome=Outcome.OK,
+        outcome=outcome,
         http_status=200,
         latency_ms=40,
         attempts=tuple(attempted),
@@ -96,13 +96,17 @@ def counted(rows: Iterable[RollupRow]) -> Counter[tuple[object, ...]]:
     return Counter({key: value for key, value in counts.items() if value})
 
 
-@given(lost_requests, tried)
-def test_a_guess_and_its_adjustment_are_the_truth(lost: list[LostAttempt], attempted: list[AttemptRecord]) -> None:
-    guess, truth = interrupted_record(lost), the_truth(attempted)
+@given(lost_requests, tried, st.sampled_from((Outcome.OK, Outcome.INTERRUPTED)))
+def test_a_guess_and_its_adjustment_are_the_truth(
+    lost: list[LostAttempt], attempted: list[AttemptRecord], outcome: Outcome
+) -> None:
+    guess, truth = interrupted_record(lost), the_truth(attempted, outcome)
     adjustment = adjustment_of(truth, lost, WRITER, POSTING_IDS)
     assert posted([*postings_of([guess], POSTING_IDS), *adjustment.postings]) == posted(
         postings_of([truth], POSTING_IDS)
     )
+    keys = [(row.provider_name, row.model, row.task, row.outcome) for row in adjustment.rollups]
+    assert len(keys) == len(set(keys))  # one statement merges a row once
     assert counted([*rollups_of([guess], WRITER), *adjustment.rollups]) == counted(rollups_of([truth], WRITER))
     billed = sum(attempt.billed_nano_usd for attempt in attempted)
     assert sum(attempt.amount_nano_usd for attempt in lost) + adjustment.billed_nano_usd == billed
