@@ -134,6 +134,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     rank: int | None  # 1 is tried first; None: excluded
+    place: int | None = None  # in the rule's list, from 0, where some request can take it
     excluded: Exclusion | None = None
     detail: str = ""
     score: float | None = None

@@ -120,10 +120,9 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """Tell of a row all but what became of it."""
         verdict = _verdict(self.lineup.candidates[row], self.demand.task, self.estimates_nano_usd[row])
         live = self.live
-        if live is NOTHING_LIVE:
-            return verdict
         return msgspec.structs.replace(
             verdict,
+            place=self.lineup.places[row],
             latency_ms=live.latencies_ms[row] if live.latencies_ms else None,
             utility=live.utilities[row] if live.utilities else None,
         )

@@ -66,6 +66,7 @@ class _Read(msgspec.Struct, frozen=True, kw_only=True):
     reserve: list[tuple[int, int | None]]
     excluded: list[_Excluded]
     latency_ms: list[int | None] = []
+    group: list[tuple[int, int]] = []
 
 
 class _Worth(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +116,7 @@ def _verdicts(columns: _Read, worth: _Worth) -> list[Verdict]:
     reserves = dict(zip(columns.order, columns.reserve, strict=False))
     excluded = {row: each for each in columns.excluded for row in each.rows}
     scores = _spread(columns.score, len(columns.estimate_nano_usd))
+    places = [place for place, rows in columns.group for _ in range(rows)]
     utilities = _utilities(columns, scores, worth)
     owners = _spread(columns.credential_owner, count)
     are_simulated = _spread(columns.is_simulated, count)
@@ -127,6 +129,7 @@ def _verdicts(columns: _Read, worth: _Worth) -> list[Verdict]:
             Verdict(
                 name=columns.name[row],
                 rank=ranks.get(row),
+                place=_at(places, row),
                 excluded=fall.exclusion if fall else None,
                 detail=fall.detail if fall else "",
                 score=_at(scores, row),
