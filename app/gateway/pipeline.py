@@ -156,7 +156,7 @@ class Pipeline:
             classify(
                 request.facts,
                 keywords=table.policy.keywords,
-                decides_route=bool(table.policy.guards) or not names_model(request.facts.request_model),
+                decides_route=table.policy.reads_all or not names_model(request.facts.request_model),
             ),
             table,
             headroom_nano_usd=admission.headroom_nano_usd,

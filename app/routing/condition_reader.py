@@ -28,6 +28,9 @@ from app.routing.written_parts import WrittenParts, nearest
 CONDITION_NODES_MAX: Final = 1_000  # a policy
 CONDITION_DEPTH_MAX: Final = 16
 VALUES_MAX: Final = 200  # an `in`
+# Each reads a text from end to end; a policy of as many decides in less than a millisecond (see `make bench`).
+SEARCHES_MAX: Final = 100  # a policy
+SEARCHES: Final = frozenset({Operator.CONTAINS, Operator.GLOB})
 
 _CLOSED: Final[Mapping[str, Collection[str]]] = {
     "domain": set(Domain),
@@ -42,8 +45,21 @@ class ConditionReader:
 
     def __init__(self, parts: WrittenParts, tasks: Iterable[str]) -> None:
         self.nodes = 0
+        self.searches = 0
         self._parts = parts
         self._known: Mapping[str, Collection[str]] = {**_CLOSED, "task": {*Task, *tasks}}
+
+    def note_excess(self) -> None:
+        """Note where a policy's conditions are too many together."""
+        if self.nodes > CONDITION_NODES_MAX:
+            what = f"the conditions have {self.nodes} nodes; a policy may have {CONDITION_NODES_MAX}"
+            self._parts.problem("", what)
+        if self.searches > SEARCHES_MAX:
+            what = (
+                f"'contains' and 'glob' look through long texts and tags {self.searches} times; a policy may do so "
+                f"{SEARCHES_MAX} times. Keywords cost nothing more"
+            )
+            self._parts.problem("", what)
 
     def read(self, path: str, written: object, depth: int = 1) -> Condition:
         """Read one condition; an object of several parts holds when all of them do."""
@@ -87,6 +103,8 @@ class ConditionReader:
                 listed = ", ".join(sorted(allowed))
                 self._parts.problem(f"{path}.{sign}", f"a {field.kind} field is compared with {listed}")
                 continue
+            if Operator(sign) in SEARCHES and field.kind in {FieldKind.PROSE, FieldKind.TEXTS}:
+                self.searches += max(1, str(value).count("*"))
             values = self._values(f"{path}.{sign}", name, field.kind, Operator(sign), value)
             if values:
                 yield Compare(field=name, operator=Operator(sign), values=values)

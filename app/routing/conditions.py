@@ -12,11 +12,11 @@ from typing import Final, TypeVar, assert_never
 
 import msgspec
 
-from app.routing.decision import Signals
+from app.routing.decision import Evidence, Signals
 from app.routing.glob import compile_glob
 
-TEXT_CHARACTERS_HEAD: Final = 24_000  # of an instruction or a system prompt, what a condition reads
-TEXT_CHARACTERS_TAIL: Final = 8_000
+TEXT_CHARACTERS_HEAD: Final = 6_000  # of an instruction or a system prompt, what a condition reads
+TEXT_CHARACTERS_TAIL: Final = 2_000
 METADATA_PREFIX: Final = "metadata."
 
 
@@ -107,6 +107,21 @@ class Situation:
         return _bounded(self.signals.facts.instruction)
 
     @cached_property
+    def language(self) -> Evidence:
+        """The language, told once however many conditions ask."""
+        return self.signals.language
+
+    @cached_property
+    def sensitivity(self) -> tuple[str, ...]:
+        """The names of the flags."""
+        return tuple([flag.value for flag in _told(self.signals.sensitivity)])
+
+    @cached_property
+    def tags(self) -> tuple[str, ...]:
+        """The tags, as `contains` and `glob` read them."""
+        return tuple([tag.lower() for tag in self.signals.facts.tags])
+
+    @cached_property
     def system(self) -> str:
         """The system prompt, as `contains` and `glob` read it."""
         return _bounded(self.signals.facts.system)
@@ -115,11 +130,16 @@ class Situation:
 Test = Callable[[Situation], bool]
 
 
+Read = Callable[[Situation], object]
+ReadTexts = Callable[[Situation], tuple[str, ...]]
+
+
 class Field(msgspec.Struct, frozen=True):
     """A row of the fields that conditions may name."""
 
     kind: FieldKind
-    read: Callable[[Situation], object]
+    read: Read
+    lowered: ReadTexts | None = None  # of a list of texts
 
 
 def _told(signal: Value | None) -> Value:
@@ -132,8 +152,9 @@ FIELDS: Final[dict[str, Field]] = {
     "task.confidence": Field(FieldKind.NUMBER, lambda s: s.signals.task.confidence),
     "domain": Field(FieldKind.TEXT, lambda s: s.signals.domain.value),
     "domain.confidence": Field(FieldKind.NUMBER, lambda s: s.signals.domain.confidence),
-    "language": Field(FieldKind.TEXT, lambda s: s.signals.language.value),
-    "sensitivity": Field(FieldKind.TEXTS, lambda s: tuple([flag.value for flag in _told(s.signals.sensitivity)])),
+    "language": Field(FieldKind.TEXT, lambda s: s.language.value),
+    "language.confidence": Field(FieldKind.NUMBER, lambda s: s.language.confidence),
+    "sensitivity": Field(FieldKind.TEXTS, lambda s: s.sensitivity, lambda s: s.sensitivity),
     "complexity": Field(FieldKind.NUMBER, lambda s: _told(s.signals.complexity).value),
     "complexity.length": Field(FieldKind.NUMBER, lambda s: _told(s.signals.complexity).length),
     "complexity.constraints": Field(FieldKind.NUMBER, lambda s: _told(s.signals.complexity).constraints),
@@ -147,8 +168,11 @@ FIELDS: Final[dict[str, Field]] = {
     "request_model": Field(FieldKind.TEXT, lambda s: s.signals.facts.request_model),
     "instruction": Field(FieldKind.PROSE, lambda s: s.instruction),
     "system": Field(FieldKind.PROSE, lambda s: s.system),
-    "tags": Field(FieldKind.TEXTS, lambda s: s.signals.facts.tags),
+    "tags": Field(FieldKind.TEXTS, lambda s: s.signals.facts.tags, lambda s: s.tags),
     "input_tokens": Field(FieldKind.NUMBER, lambda s: s.signals.facts.input_tokens_estimate),
+    "output_tokens": Field(FieldKind.NUMBER, lambda s: s.signals.facts.output_tokens_wanted),
+    "images": Field(FieldKind.NUMBER, lambda s: s.signals.facts.images),
+    "has_session": Field(FieldKind.BOOLEAN, lambda s: s.signals.facts.session is not None),
     "turns": Field(FieldKind.NUMBER, lambda s: s.signals.facts.turns),
     "choices": Field(FieldKind.NUMBER, lambda s: s.signals.facts.choices),
     "has_tools": Field(FieldKind.BOOLEAN, lambda s: s.signals.facts.has_tools),
@@ -200,16 +224,21 @@ _ORDERS: Final[dict[Operator, Callable[[float, float], bool]]] = {
 def _compile_compare(compare: Compare) -> Test:
     field = field_named(compare.field)
     assert field is not None
-    value_test = _value_test(compare)
-    read = field.read
+    read, test = field.read, _value_test(compare)
     if field.kind is FieldKind.PROSE:
-        return lambda s: value_test(read(s))
+        return lambda s: test(read(s))
+    if field.lowered is not None:
+        return _compile_texts(compare, field.read, field.lowered, test)
     if compare.operator in {Operator.CONTAINS, Operator.GLOB}:
-        exact_test = value_test
-        value_test = lambda value: exact_test(str(value).lower())  # noqa: E731  # one more closure in the chain
-    if field.kind is FieldKind.TEXTS:
-        return lambda s: any(value_test(value) for value in read(s))  # type: ignore[attr-defined]  # a TEXTS field reads a tuple
-    return lambda s: (value := read(s)) is not None and value_test(value)
+        return lambda s: (value := read(s)) is not None and test(str(value).lower())
+    return lambda s: (value := read(s)) is not None and test(value)
+
+
+def _compile_texts(compare: Compare, read: Read, lowered: ReadTexts, test: Callable[[object], bool]) -> Test:
+    if compare.operator is Operator.IN:
+        values = frozenset(compare.values)
+        return lambda s: not values.isdisjoint(read(s))  # type: ignore[arg-type]  # such a field reads a tuple
+    return lambda s: any(map(test, lowered(s)))
 
 
 def _value_test(compare: Compare) -> Callable[[object], bool]:

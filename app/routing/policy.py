@@ -92,6 +92,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     guards: tuple[Guard, ...] = ()
     answers: Mapping[str, AnswerTable] = {}  # by the name of their candidate
 
+    @property
+    def reads_all(self) -> bool:
+        """Whether conditions are asked of named models too, so that every signal must be told."""
+        return bool(self.guards or self.answers)
+
 
 def compile_policy(document: bytes, *, name: str | None = None, version: int = 0) -> Policy:
     """Compile a document; `name` and `version` are those it is stored under. Raises PolicyInvalid."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from app.routing.answer_reader import read_answers
 from app.routing.choice_reader import read_choice
-from app.routing.condition_reader import CONDITION_NODES_MAX, ConditionReader
+from app.routing.condition_reader import ConditionReader
 from app.routing.conditions import ALWAYS, implies
 from app.routing.errors import PolicyInvalid
 from app.routing.guard_reader import read_guards
@@ -45,7 +45,7 @@ def _policy(parts: WrittenParts, written: object) -> PolicyDocument:
     keys = parts.record("", written, _POLICY_KEYS, required=("default",))
     keywords = _keywords(parts, keys.get("keywords", {}))
     conditions = ConditionReader(parts, keywords)
-    return PolicyDocument(
+    policy = PolicyDocument(
         name=parts.text("name", keys.get("name", ""), may_be_empty=True),
         description=parts.text(
             "description", keys.get("description", ""), may_be_empty=True, length_max=DESCRIPTION_CHARACTERS_MAX
@@ -57,6 +57,8 @@ def _policy(parts: WrittenParts, written: object) -> PolicyDocument:
         rules=_rules(parts, conditions, keys.get("rules", [])),
         default=read_choice(parts, "default", keys["default"]) if "default" in keys else _NOTHING,
     )
+    conditions.note_excess()
+    return policy
 
 
 def _keywords(parts: WrittenParts, written: object) -> dict[str, tuple[str, ...]]:
@@ -91,8 +93,6 @@ def _aliases(parts: WrittenParts, written: object) -> dict[str, str]:
 def _rules(parts: WrittenParts, conditions: ConditionReader, written: object) -> tuple[RuleDocument, ...]:
     entries = parts.items("rules", written, RULES_MAX, "rules", may_be_empty=True)
     rules = [_rule(parts, conditions, path, item) for path, item in entries]
-    if conditions.nodes > CONDITION_NODES_MAX:
-        parts.problem("rules", f"the conditions have {conditions.nodes} nodes; a policy may have {CONDITION_NODES_MAX}")
     _note_repeated_names(parts, rules)
     if not parts.problems:  # a condition that was not understood proves nothing
         _note_unreachable(parts, rules)

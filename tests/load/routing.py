@@ -31,6 +31,7 @@ from app.routing import (
     load_default_policy,
     route_header,
 )
+from app.routing.condition_reader import SEARCHES_MAX
 from app.routing.keywords import BUILT_IN
 from billing import Price
 
@@ -59,6 +60,13 @@ COMMON_WORDS: Final = (
     "this",
 )
 
+HOSTILE_PARTS: Final = 470  # with their rules' own nodes, 1,000
+HOSTILE_PARTS_PER_RULE: Final = 10
+HOSTILE_TEXTS: Final = {
+    "40,000 characters of words": "the quick brown fox jumps over a lazy dog " * 950,
+    "40,000 times one letter, on which each search spends most": "a" * 40_000,
+}
+
 Item = TypeVar("Item")
 
 
@@ -76,6 +84,34 @@ def main() -> None:
         total = classify_us + sum(figures)
         table.add_row(str(count), *(f"{each:.1f}" for each in (classify_us, *figures, total)), f"{record_bytes:,.0f}")
     Console().print(table)
+    hostile = Table(title="a policy of as many nodes and searches as one may have, in which no rule holds")
+    for column in ("text", "decide µs", "worst of 50"):
+        hostile.add_column(column, justify="right")
+    for name, text in HOSTILE_TEXTS.items():
+        hostile.add_row(name, *(f"{each:.0f}" for each in hostile_costs_us(text)))
+    Console().print(hostile)
+
+
+def hostile_costs_us(text: str) -> tuple[float, float]:
+    """The µs that deciding by the largest policy takes, at best and at worst, for a text and twenty tags."""
+    searches = [{"instruction": {"contains": "a" * 150 + f"b{number}"}} for number in range(SEARCHES_MAX)]
+    parts = [*searches, *({"tags": {"in": [f"t{number}", "no"]}} for number in range(HOSTILE_PARTS - SEARCHES_MAX))]
+    then = {"candidates": ["*"], "strategy": "balanced", "quality_per_usd": 1}
+    rules = [
+        {"name": f"rule {start}", "when": {"any": parts[start : start + HOSTILE_PARTS_PER_RULE]}, "then": then}
+        for start in range(0, len(parts), HOSTILE_PARTS_PER_RULE)
+    ]
+    policy = compile_policy(msgspec.json.encode({"rules": rules, "default": then}), name="hostile")
+    routes = RouteTable(
+        policy, make_candidates(random.Random(SEED), 60), plan_allows=lambda _name: True, plan_id="bench"
+    )
+    tags = tuple(f"tag {number}" for number in range(20))
+    signals = classify(msgspec.structs.replace(facts_of(text), tags=tags))
+    times_us = [
+        cost_us(lambda each: decide(each, routes, headroom_nano_usd=None, unspent_nano_usd=None), [signals], passes=1)
+        for _ in range(50)
+    ]
+    return min(times_us), max(times_us)
 
 
 def decision_costs(facts: Sequence[RequestFacts], count: int) -> tuple[tuple[float, ...], float]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.routing import PolicyInvalid, check_policy, compile_policy, load_default_policy
-from app.routing.condition_reader import CONDITION_DEPTH_MAX, CONDITION_NODES_MAX
+from app.routing.condition_reader import CONDITION_DEPTH_MAX, CONDITION_NODES_MAX, SEARCHES_MAX
 from app.routing.policy_reader import PROBLEMS_MAX, RULES_MAX
 from app.routing.policy_text import DOCUMENT_BYTES_MAX
 from tests.unit.app.routing.builders import make_candidate, make_document, make_signals, ranked_names, route
@@ -203,3 +203,20 @@ def test_default_policy_serves_a_tenant_with_one_unheard_of_vendor() -> None:
 def test_what_a_strategy_needs_and_does_not_take_is_told(choice: dict[str, Any], problem: str) -> None:
     document = {"default": {"candidates": ["*"], **choice}}
     assert any(told.startswith(problem) for told in problems_of(document))
+
+
+@pytest.mark.parametrize(
+    ("when", "count"),
+    [
+        ({"instruction": "word"}, SEARCHES_MAX),
+        ({"tags": {"glob": "team-*"}}, SEARCHES_MAX),
+        ({"system": {"glob": "*a*b*"}}, SEARCHES_MAX // 3),
+    ],
+)
+def test_searches_of_long_texts_are_bounded_in_number(when: Any, count: int) -> None:
+    def document(number: int) -> dict[str, Any]:
+        return make_document(guards=[{"name": "g", "when": {"any": [when] * number}, "candidates": ["*"]}])
+
+    compile_policy(json.dumps(document(count)).encode())
+    (problem,) = problems_of(document(count + 1))
+    assert f"a policy may do so {SEARCHES_MAX} times" in problem
