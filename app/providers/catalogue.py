@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 from app.providers.assurances import assurances_of
 from app.providers.capabilities import capabilities_of, is_chat_model
 from app.providers.dialects import DIALECTS
-from app.providers.priors import prior_of
+from app.providers.priors import NOTHING, prior_of
 from app.providers.vendors import VENDORS, Vendor
 from app.routing.candidate import Candidate
 from app.routing.quality import Measured, Prior, expected, levels_of
@@ -60,9 +60,12 @@ def candidates_for(
 
 def priors_of(candidates: Iterable[Candidate]) -> dict[str, Prior]:
     """Give what was believed of candidates before their tenant measured them, by name."""
-    return {
-        each.name: prior_of(VENDORS[each.provider_name], each.price) for each in candidates if each.price is not None
-    }
+    return {each.name: _prior(each) for each in candidates}
+
+
+def _prior(candidate: Candidate) -> Prior:
+    vendor = VENDORS.get(candidate.provider_name)
+    return NOTHING if vendor is None or candidate.price is None else prior_of(vendor, candidate.price)
 
 
 def _by_provider(credentials: Iterable[CredentialFacts]) -> Mapping[str, Sequence[CredentialFacts]]:

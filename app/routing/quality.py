@@ -9,7 +9,7 @@ evidence q is the belief, and with more and more of it q is what the tenant meas
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import exp, log
 from typing import Final
 
@@ -99,10 +99,13 @@ def expected(prior: Prior, evidence: Iterable[Evidence], levels: Mapping[str, fl
     sums = _by_task(evidence)
     if not sums and (not levels or not prior.beliefs):
         return prior.values
-    return {
-        task: round(_moved(prior.of(task), levels.get(task, 0.0), *sums.get(task, (0.0, 0.0))).value, DECIMALS)
-        for task in dict.fromkeys((*prior.beliefs, *levels, *sums))
-    }
+    values = dict(prior.values)
+    if prior.beliefs:
+        values |= {task: _lifted(prior.of(task).value, level) for task, level in levels.items()}
+    for task, (prompts, reached) in sums.items():
+        moved = _moved(prior.of(task), levels.get(task, 0.0), prompts, reached)
+        values[task] = round(moved.value, DECIMALS)
+    return values
 
 
 def estimate(prior: Prior, evidence: Iterable[Evidence], levels: Mapping[str, float], task: str) -> Estimate:
@@ -127,8 +130,18 @@ def estimate(prior: Prior, evidence: Iterable[Evidence], levels: Mapping[str, fl
     )
 
 
+@lru_cache(maxsize=65_536)
+def _lifted(value: float, level: float) -> float:
+    """Give a value that was believed, at the level of the tenant's prompts. A tenant has a thousand candidates."""
+    return round(_at_level(value, level), DECIMALS)
+
+
+def _at_level(value: float, level: float) -> float:
+    return 1 / (1 + exp(-_logit(value) - level)) if level else value
+
+
 def _moved(belief: Belief, level: float, prompts: float, reached: float) -> Belief:
-    value = 1 / (1 + exp(-_logit(belief.value) - level)) if level else belief.value
+    value = _at_level(belief.value, level)
     weight = belief.weight + prompts
     return Belief((value * belief.weight + reached) / weight, weight)
 

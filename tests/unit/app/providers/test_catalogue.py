@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from uuid import UUID, uuid4
 
 import pytest
+from msgspec import structs
 
-from app.providers import VENDORS, candidates_for
+from app.providers import VENDORS, candidates_for, priors_of
 from app.providers.capabilities import capabilities_of, is_chat_model
 from app.providers.dialects.bounds import CLAUDE_IMAGE_TOKENS_MAX
 from app.routing import Candidate, Capability, Measured, QualityEvidence, QualitySource, measured_beliefs
@@ -192,3 +193,11 @@ def test_a_model_declared_free_is_not_judged_by_its_price() -> None:
     )  # fmt: skip
     built = candidates_for(own=[], shared=[credential("groq")], prices=PriceBook([free]), plan=plan())
     assert built[0].quality == {}
+
+
+def test_of_a_model_that_no_vendor_lists_nothing_is_believed() -> None:
+    (known,) = (one for one in build(shared=[credential("openai")]).values())
+    own = structs.replace(known, provider_name="of-our-own")
+    priors = priors_of([known, own])
+    assert priors["openai/gpt-4o"].source is QualitySource.PUBLIC
+    assert priors["of-our-own/gpt-4o"].source is QualitySource.NONE
