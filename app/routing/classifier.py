@@ -13,7 +13,7 @@ from zlib import decompress
 
 import msgspec
 
-from app.routing.features import PLACES, WHOLE, features_of, features_of_word
+from app.routing.features import PLACES, WHOLE, Prompt, features_of, features_of_word
 from app.routing.reading import Reading
 from app.routing.scoring import Heard
 from app.routing.structure import STRUCTURE
@@ -81,12 +81,13 @@ class Classifier:
 
     def guess(self, reading: Reading, heard: Heard) -> Guess:
         """Tell the task and the domain of a prompt that the rules have heard already."""
-        sums = self.sums(reading, heard)
+        prompt = features_of(reading, heard)
+        sums = self.sums(prompt)
         tasks = _shares(sums[: len(self._tasks)], self._sharp_task)
         domains = _shares(sums[len(self._tasks) : len(self._tasks) + len(self._domains)], self._sharp_domain)
         first = max(range(len(tasks)), key=tasks.__getitem__)
         domain = max(range(len(domains)), key=domains.__getitem__)
-        measures = measures_of(tasks, self._tasks[first], reading, heard)
+        measures = measures_of(tasks, self._tasks[first], reading, heard, has_concepts=prompt.has_concepts)
         *slopes, constant = self._confidence
         logit = constant + sum(map(float.__mul__, slopes, measures))
         return Guess(
@@ -105,11 +106,12 @@ class Classifier:
         """Sum the rows of up to 256 features, lane by lane."""
         return _lanes_in(self._sum_of(hashes))
 
-    def sums(self, reading: Reading, heard: Heard) -> list[int]:
+    def sums(self, prompt: Prompt) -> list[int]:
         """Sum every feature's row, lane by lane, in steps of a 256th of the table's."""
-        prompt = features_of(reading, heard)
         flags = self._flags
-        total = sum([flags[number] * count for number, count in prompt.flags])
+        total = sum(map(flags.__getitem__, prompt.flags)) + sum(
+            [flags[number] * count for number, count in prompt.counts]
+        )
         if prompt.words:
             total += self._sum_of_words(prompt.words) * share_of(WHOLE, len(prompt.words))
         for place, hashes in prompt.phrases:
@@ -146,8 +148,10 @@ def share_of(place: int, count: int) -> int:
     return round(PARTS * PLACES[place] / math.sqrt(count))
 
 
-def measures_of(shares: Sequence[float], first: str, reading: Reading, heard: Heard) -> tuple[float, ...]:
-    """Measure what tells a sure guess: its share, its lead, what the rules say, how much there is to read."""
+def measures_of(
+    shares: Sequence[float], first: str, reading: Reading, heard: Heard, *, has_concepts: bool
+) -> tuple[float, ...]:
+    """Measure what tells a sure guess: its share, its lead, what rules and concepts say, how much there is to read."""
     best, second = sorted(shares, reverse=True)[:2]
     weights: dict[str, float] = {}
     for vote in heard.votes:
@@ -160,6 +164,7 @@ def measures_of(shares: Sequence[float], first: str, reading: Reading, heard: He
         min(agreed, VOTE_MOST),
         min(others, VOTE_MOST),
         float(not weights),
+        float(not has_concepts),
         math.log1p(reading.length),
     )
 

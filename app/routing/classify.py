@@ -6,11 +6,12 @@ says is repeated in an answer: reasons quote our words or the tenant's.
 """
 
 from collections.abc import Collection, Mapping
+from functools import cache
 from typing import Final
 
 import msgspec
 
-from app.routing.classifier import Guess, load_classifier
+from app.routing.classifier import Classifier, Guess, load_classifier
 from app.routing.complexity import complexity_of
 from app.routing.decision import DecidedBy, Evidence, RequestFacts, Signals
 from app.routing.follow_up import OWN_CONFIDENCE_LEAST_OPENED, own_confidence_least, request_followed
@@ -23,14 +24,13 @@ from app.routing.sensitivity import sensitivity_of
 from app.routing.taxonomy import DOMAIN_OF_TASK, Domain, Task
 
 TAG_CONFIDENCE: Final = 1.0
-KEYWORD_CONFIDENCE: Final = 0.95
+KEYWORD_CONFIDENCE: Final = 0.99
 TAG_CHARACTERS_SHOWN: Final = 40
 FOLLOWED_CONFIDENCE: Final = 0.9  # of the confidence in the request that a message follows
 WORDS_SHOWN: Final = 3
 
 _TASKS: Final[frozenset[str]] = frozenset(Task)
 _DOMAINS: Final[frozenset[str]] = frozenset(Domain)
-_CLASSIFIER: Final = load_classifier()
 
 
 def classify(
@@ -73,7 +73,7 @@ def _told(reading: Reading, keywords: tuple[Keyword, ...], *, decides_route: boo
     if not decides_route:
         task = keyworded or task_by_rules(heard)
         return task, domain_by_rules(heard, task)
-    guess = _CLASSIFIER.guess(reading, heard)
+    guess = _shipped().guess(reading, heard)
     task = keyworded or _guessed(guess, heard)
     return task, _domain_of(guess, heard, task)
 
@@ -114,6 +114,12 @@ def _as_tagged(
     if said is not None and said.value in DOMAIN_OF_TASK and domain.decided_by == "classifier":
         domain = _domain_of_task(said)
     return said or _told_unknown(facts, task), _tagged(facts, "domain", _DOMAINS) or domain
+
+
+@cache
+def _shipped() -> Classifier:
+    """Read the weights when they are first asked for, so that training, which replaces them, can be imported."""
+    return load_classifier()
 
 
 def _tagged(facts: RequestFacts, kind: str, known: Collection[str]) -> Evidence | None:

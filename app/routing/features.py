@@ -5,14 +5,16 @@ since both come through `features_of`; work is bounded by what `reading` keeps o
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 from zlib import crc32
 
 import msgspec
 
-from app.routing.reading import Reading
+from app.routing.concepts import concepts_in, is_spaceless
+from app.routing.reading import Reading, spaced
 from app.routing.scoring import Heard
-from app.routing.structure import SPACELESS, flags_of, kind_of
+from app.routing.structure import CONCEPT_FLAGS, SPACELESS, flags_of, kind_of
 
 OPENING_WORDS: Final = 3
 END_WORDS: Final = 12  # instructions stand within so many words of the start or the end
@@ -20,6 +22,8 @@ WORDS_MAX: Final = 160
 WORD_CHARACTERS_MAX: Final = 20  # of a longer word only so much is read
 # Runs of 3 and 5 beside them, and runs of their own for the ends, tripled the work and told tasks no better.
 GRAM_CHARACTERS: Final = 4
+SPACELESS_CHARACTERS: Final = 40
+COLON_CHARACTERS_MAX: Final = 100
 NUMBER: Final = "0"  # stands for every number
 
 WHOLE: Final = 1  # places: each seeds the hash
@@ -27,8 +31,11 @@ _GRAMS: Final = 2
 _HEAD: Final = 3
 _TAIL: Final = 4
 _OPENING: Final = 5
+_HEAD_CONCEPTS: Final = 6
+_TAIL_CONCEPTS: Final = 7
+_ANY, _IN_HEAD, _IN_TAIL, _FIRST, _LAST, _BEFORE_COLON = CONCEPT_FLAGS.values()
 # What the features of a place weigh together.
-PLACES: Final = {WHOLE: 0.5, _HEAD: 1.0, _TAIL: 1.0, _OPENING: 1.0}
+PLACES: Final = {WHOLE: 0.5, _HEAD: 1.0, _TAIL: 1.0, _OPENING: 1.0, _HEAD_CONCEPTS: 1.0, _TAIL_CONCEPTS: 1.0}
 
 
 class Prompt(msgspec.Struct, frozen=True):
@@ -36,7 +43,9 @@ class Prompt(msgspec.Struct, frozen=True):
 
     words: Sequence[str]  # each once
     phrases: Sequence[tuple[int, Sequence[int]]]  # a place and its hashed words and pairs of words
-    flags: Sequence[tuple[int, int]]
+    flags: Sequence[int]  # those that stand, each counting once
+    counts: Sequence[tuple[int, int]]  # those that count for more
+    has_concepts: bool  # some of its words are known in what they mean
 
 
 def features_of(reading: Reading, heard: Heard) -> Prompt:
@@ -44,16 +53,38 @@ def features_of(reading: Reading, heard: Heard) -> Prompt:
     words = _tokens(reading.words)
     ask = words if reading.ask is reading.words else _tokens(reading.ask)
     head, tail = ask[:END_WORDS], ask[-END_WORDS:]
+    asked = reading.ask.split()
+    of_head, of_tail = concepts_in(_first_of(asked)), concepts_in(_last_of(asked))
+    of_all = concepts_in(reading.words.split())
+    kind = kind_of(reading)
     phrases = (
         (_HEAD, _hashed(_HEAD, head)),
         (_TAIL, _hashed(_TAIL, tail)),
-        (_OPENING, _hashed_opening(head[:OPENING_WORDS], kind_of(reading))),
+        (_OPENING, _hashed_opening(head[:OPENING_WORDS], kind)),
+        (_HEAD_CONCEPTS, _hashed_concepts(_HEAD_CONCEPTS, of_head, kind)),
+        (_TAIL_CONCEPTS, _hashed_concepts(_TAIL_CONCEPTS, of_tail, kind)),
     )
+    marks, counts = flags_of(reading, heard, kind)
     return Prompt(
         words=tuple(dict.fromkeys(words)),
         phrases=phrases,
-        flags=flags_of(reading, heard),
+        flags=marks + _concept_flags(of_all, of_head, of_tail, concepts_in(_before_colon(reading))),
+        counts=counts,
+        has_concepts=bool(of_all),
     )
+
+
+def _concept_flags(of_all: list[int], of_head: list[int], of_tail: list[int], of_colon: list[int]) -> list[int]:
+    """Number the flags of concepts by where they stand."""
+    flags = [_ANY + number for number in of_all]
+    flags += [_IN_HEAD + number for number in of_head]
+    flags += [_IN_TAIL + number for number in of_tail]
+    flags += [_BEFORE_COLON + number for number in of_colon]
+    if of_head:
+        flags.append(_FIRST + of_head[0])
+    if of_tail:
+        flags.append(_LAST + of_tail[-1])
+    return flags
 
 
 def features_of_word(word: str) -> list[int]:
@@ -92,3 +123,26 @@ def _hashed_opening(words: Sequence[str], kind: str) -> list[int]:
     for word in others:
         hashes.append(crc32(b" " + word.encode(), hashes[-1]))
     return [*hashes, crc32(f"{kind} {first}".encode(), _OPENING)]
+
+
+def _first_of(words: Sequence[str]) -> list[str]:
+    """Give the first words; text without spaces is cut by characters."""
+    return [word[:SPACELESS_CHARACTERS] if is_spaceless(word) else word for word in words[:END_WORDS]]
+
+
+def _last_of(words: Sequence[str]) -> list[str]:
+    return [word[-SPACELESS_CHARACTERS:] if is_spaceless(word) else word for word in words[-END_WORDS:]]
+
+
+def _before_colon(reading: Reading) -> list[str]:
+    """Give the words before the colon that opens a prompt, as in "Translate:"."""
+    opening = reading.raw[:COLON_CHARACTERS_MAX].partition("\n")[0]
+    stem = opening.partition(":")[0] if ":" in opening else opening.partition("：")[0]
+    return [] if stem == opening else spaced(stem).split()
+
+
+def _hashed_concepts(place: int, concepts: Sequence[int], kind: str) -> list[int]:
+    """Hash pairs of neighbouring concepts, and each with how the prompt is laid out."""
+    pairs = [crc32(bytes(pair), place) for pair in pairwise(concepts)]
+    seed = crc32(kind.encode(), place)
+    return [*pairs, *[crc32(bytes((concept,)), seed) for concept in concepts]]

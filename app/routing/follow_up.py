@@ -15,7 +15,7 @@ FOLLOW_UP_CHARACTERS: Final = 80
 FOLLOW_UP_DENSE_CHARACTERS: Final = 30  # where a character is a word or half of one
 # Below, the task that the conversation had goes before the task that the message has by itself.
 OWN_CONFIDENCE_LEAST: Final = 0.6
-OWN_CONFIDENCE_LEAST_OPENED: Final = 0.95  # after a word that binds it to what was said
+OWN_CONFIDENCE_LEAST_OPENED: Final = 0.99  # after a word that binds it to what was said
 
 _OPENERS: Final = tuple(f" {opener} " for opener in words_of("opener"))
 _OPENERS_WITHOUT_SPACE: Final = words_of("opener_without_space")

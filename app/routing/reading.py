@@ -4,6 +4,7 @@ Instructions stand at the start or at the end of a prompt and pasted text betwee
 at the ends first. Work is linear, and bounded whatever the prompt's length.
 """
 
+import re
 from collections.abc import Collection
 from typing import Final
 
@@ -23,6 +24,12 @@ _ASCII_PUNCTUATION: Final = b".,!?;:\"'()[]{}<>`*_/|\\-=+#&"
 _NO_ASCII_PUNCTUATION: Final = bytes.maketrans(_ASCII_PUNCTUATION, b" " * len(_ASCII_PUNCTUATION))
 # Where none stands, most marks of code and formulas need not be looked for.
 SYMBOLS: Final = b"\\$^>#`{;="
+QUOTED_CHARACTERS_MIN: Final = 12  # a shorter quote is a name or a term
+_QUOTE_MARKS: Final = ('"', "“", "«", "„", "「")
+_QUOTED: Final = re.compile(
+    rf'"[^"]{{{QUOTED_CHARACTERS_MIN},}}"|[“„][^”“„]{{{QUOTED_CHARACTERS_MIN},}}[”“]'
+    rf"|«[^«»]{{{QUOTED_CHARACTERS_MIN},}}»|「[^「」]{{{QUOTED_CHARACTERS_MIN},}}」"
+)
 _OTHER_PUNCTUATION: Final = "“”‘’«»„–—。，！？；：、「」《》（）¿¡"
 
 
@@ -77,7 +84,10 @@ def _spaced(words: list[str]) -> str:
 
 
 def _ask(raw: str) -> str:
-    """Cut to the first paragraph and the last line, or to the ends where there are none."""
+    """Cut to the first paragraph and the last line, or to the ends where there are none; quotes are left out."""
+    if any(map(raw.__contains__, _QUOTE_MARKS)):
+        unquoted = _QUOTED.sub(" ", raw)
+        raw = unquoted if len(unquoted.strip()) >= ASK_PART_CHARACTERS_MIN else raw
     is_dense = not raw.isascii() and len(raw.encode(errors="replace")) > DENSE_BYTES_PER_CHARACTER * len(raw)
     density = DENSITY if is_dense else 1
     head, tail = ASK_HEAD_CHARACTERS // density, ASK_TAIL_CHARACTERS // density

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from app.routing.concepts import CONCEPTS
 from app.routing.keywords import FIRST_SPACELESS
 from app.routing.reading import Reading
 from app.routing.scoring import Heard
@@ -96,6 +97,7 @@ _FLAGS: Final = (
     "exclaims", "emoji", "ascii", "spaceless", "no_vote",
 )  # fmt: skip
 _TELLING_BY_KIND: Final = ("asks", "ends_asking", "last_line_asks")
+_CONCEPT_PLACES: Final = ("any", "head", "tail", "first", "last", "colon")
 _KINDS: Final = ("bare_short", "bare_middle", "bare_long", "passage_middle", "passage_long")
 
 
@@ -108,19 +110,21 @@ def _names() -> Iterator[str]:
     for kind in _KINDS:
         yield from (f"{kind}:{each}" for each in ("is", *_TELLING_BY_KIND))
         yield from (f"{kind}:vote:{task}" for task in Task)
+    for place in _CONCEPT_PLACES:
+        yield from (f"concept:{place}:{concept}" for concept in CONCEPTS)
 
 
 STRUCTURE: Final[tuple[str, ...]] = tuple(_names())
 """The names of the flags of structure; a flag's number is its place."""
 _NUMBER_OF: Final = {name: number for number, name in enumerate(STRUCTURE)}
+CONCEPT_FLAGS: Final = {place: _NUMBER_OF[f"concept:{place}:{CONCEPTS[0]}"] for place in _CONCEPT_PLACES}
 _BUCKET_START: Final = {name: _NUMBER_OF[f"{name}:0"] for name, _ in _BUCKETS}
 
 
-def flags_of(reading: Reading, heard: Heard) -> list[tuple[int, int]]:
-    """Give the flags that stand, each with how much it counts."""
+def flags_of(reading: Reading, heard: Heard, kind: str) -> tuple[list[int], list[tuple[int, int]]]:
+    """Give the flags that stand, and those that count for more with how much."""
     raw = reading.raw
     encoded = raw.encode(errors="replace")
-    kind = kind_of(reading)
     marks = _marks(raw, reading, encoded)
     numbers = [_NUMBER_OF[name] for name in marks]
     numbers += [_NUMBER_OF[pattern.name] for pattern in _PATTERNS if _stands(pattern, encoded)]
@@ -128,7 +132,7 @@ def flags_of(reading: Reading, heard: Heard) -> list[tuple[int, int]]:
         numbers.append(_BUCKET_START[name] + bisect_left(bounds, size))
     numbers.append(_NUMBER_OF[f"{kind}:is"])
     numbers += [_NUMBER_OF[f"{kind}:{name}"] for name in _TELLING_BY_KIND if name in marks]
-    return [*[(number, 1) for number in numbers], *_votes(heard, kind)]
+    return numbers, list(_votes(heard, kind))
 
 
 def kind_of(reading: Reading) -> str:

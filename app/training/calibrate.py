@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from app.routing.classifier import measures_of
+from app.routing.features import features_of
 from app.routing.reading import read_prompt
 from app.routing.scoring import hear
 from app.training.examples import Example
@@ -48,8 +49,11 @@ def measures_for(examples: Sequence[Example], sums: Floats, sharpness: float) ->
     rows = []
     for example, each in zip(examples, sums, strict=True):
         reading = read_prompt(example.text)
+        heard = hear(reading)
+        has_concepts = features_of(reading, heard).has_concepts
         of_task = shares(each * sharpness)[: len(TASKS)].tolist()
-        rows.append(measures_of(of_task, TASKS[int(np.argmax(of_task))], reading, hear(reading)))
+        first = TASKS[int(np.argmax(of_task))]
+        rows.append(measures_of(of_task, first, reading, heard, has_concepts=has_concepts))
     return np.array(rows)
 
 

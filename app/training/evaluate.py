@@ -13,7 +13,7 @@ from app.routing import Task
 from app.routing.reading import read_prompt
 from app.routing.scoring import hear
 from app.training.calibrate import calibrate, confidence_of, measures_for
-from app.training.examples import Example, read_examples, say
+from app.training.examples import Example, measured, read_examples, say
 from app.training.leave_out import folds_of, predict_unseen
 from app.training.linear import TASKS, Floats, Integers, Labels, sparse_of
 from app.training.train import labels_for
@@ -37,10 +37,12 @@ class Guesses(NamedTuple):
 
 def main() -> None:
     """Print the tables."""
-    examples = read_examples()
+    examples: Sequence[Example] = read_examples()
     prompts = sparse_of([example.text for example in examples])
     labels = labels_for(examples)
     sums = predict_unseen(examples, prompts, labels)
+    examples = measured(examples)
+    labels = labels.of(range(len(examples)))
     guesses = cross_calibrated(examples, labels, sums)
     rules = guesses_of_rules(examples, labels)
     majority = Guesses(np.full_like(labels.tasks, most_common(labels.tasks)), np.ones(len(examples)), labels.tasks)
@@ -62,8 +64,7 @@ def cross_calibrated(examples: Sequence[Example], labels: Labels, sums: Floats) 
     for fold in folds_of(examples):
         inside = [place for place, each in enumerate(examples) if each.style in fold]
         outside = [place for place, each in enumerate(examples) if each.style not in fold]
-        others = Labels(*(each[outside] for each in labels))
-        calibration = calibrate([examples[place] for place in outside], others, sums[outside])
+        calibration = calibrate([examples[place] for place in outside], labels.of(outside), sums[outside])
         held = [examples[place] for place in inside]
         measures = measures_for(held, sums[inside], calibration.sharpness["task"])
         confidence[inside] = confidence_of(measures, calibration)

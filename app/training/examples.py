@@ -13,6 +13,8 @@ from typing import Final
 
 import msgspec
 
+from app.training.compose import Quoted, compose, compose_quotes
+
 ROOT: Final = Path(__file__).parents[2]
 CORPUS: Final = ROOT / "app/routing/corpus"
 DEVELOPMENT: Final = ROOT.parent / "shared/data/task_prompts_dev.jsonl.gz"
@@ -27,6 +29,7 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
     language: str
     style: str = ""  # the file of the corpus, or the source in the development set
     is_corpus: bool = False
+    is_composed: bool = False  # learnt from, never measured by
 
 
 class _DevelopmentRow(msgspec.Struct, frozen=True):
@@ -38,8 +41,14 @@ class _DevelopmentRow(msgspec.Struct, frozen=True):
 
 
 def read_examples() -> list[Example]:
-    """Read the corpus, then the development set where it is there."""
-    return [*_corpus(), *_development()]
+    """Read the corpus, the development set where it is there, and last what is only learnt from."""
+    corpus = _corpus()
+    return [*corpus, *_development(), *_composed(corpus)]
+
+
+def measured(examples: Sequence[Example]) -> Sequence[Example]:
+    """Give the examples that figures and confidence come from, which stand first."""
+    return examples[: sum(not each.is_composed for each in examples)]
 
 
 def say(line: str) -> None:
@@ -49,8 +58,9 @@ def say(line: str) -> None:
 
 def weights_of(examples: Sequence[Example]) -> list[float]:
     """Weigh examples so that neither a large style nor a common task drowns the others; their mean is 1."""
-    counts = Counter((example.style, example.task) for example in examples)
-    weights: list[float] = [counts[example.style, example.task] ** -0.5 for example in examples]
+    groups = [(example.style, example.is_composed, example.task) for example in examples]
+    counts = Counter(groups)
+    weights: list[float] = [counts[group] ** -0.5 for group in groups]
     mean = sum(weights) / len(weights)
     return [weight / mean for weight in weights]
 
@@ -63,6 +73,21 @@ def _corpus() -> list[Example]:
                 row = msgspec.json.decode(line, type=Example)
                 examples.append(msgspec.structs.replace(row, style=path.stem, is_corpus=True))
     return examples
+
+
+def _composed(corpus: Sequence[Example]) -> list[Example]:
+    quoted = [Quoted(each.text, each.task, each.domain, each.language, each.style) for each in corpus]
+    return [
+        Example(
+            text=row.text,
+            task=row.task,
+            domain=row.domain,
+            language=row.language,
+            style=row.style,
+            is_composed=True,
+        )
+        for row in (*compose(), *compose_quotes(quoted))
+    ]
 
 
 def _development() -> list[Example]:

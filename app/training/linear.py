@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.routing.classifier import PARTS, share_of
+from app.routing.concepts import CONCEPTS
 from app.routing.features import WHOLE, features_of, features_of_word
 from app.routing.reading import read_prompt
 from app.routing.scoring import hear
-from app.routing.structure import STRUCTURE
+from app.routing.structure import CONCEPT_FLAGS, STRUCTURE
 from app.routing.taxonomy import Domain, Task
 
 TASKS: Final = tuple(Task)
@@ -27,6 +28,7 @@ RATE: Final = 0.15
 RATE_LAST: Final = 0.1  # of the first rate
 WORDS_DROPPED: Final = 0.4  # of the features of words, anew at each step: what is left must do
 FLAGS_DROPPED: Final = 0.1
+CONCEPTS_DROPPED: Final = 0.15  # wherever they stand in the prompt, since their flags say the same
 SMOOTHING: Final = 0.05  # of the labels: people differ about so many
 CAUTION: Final = 0.01  # of the first steps
 FLAG_SHARE: Final = 0.3  # how much a flag weighs against a word
@@ -35,6 +37,17 @@ VOTE_SHARE: Final = 0.09
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 _SHARES: Final = np.array([VOTE_SHARE if "vote" in name or "lead" in name else FLAG_SHARE for name in STRUCTURE])
+
+
+def _concept_of_rows() -> Integers:
+    """Number the concept that each row tells of; most tell of none, which is the last number."""
+    numbers = np.full(ROWS + len(STRUCTURE), len(CONCEPTS))
+    for start in CONCEPT_FLAGS.values():
+        numbers[ROWS + start : ROWS + start + len(CONCEPTS)] = np.arange(len(CONCEPTS))
+    return numbers
+
+
+_CONCEPT_OF: Final = _concept_of_rows()
 
 
 class Sparse(NamedTuple):
@@ -51,6 +64,10 @@ class Labels(NamedTuple):
     domains: Integers
     weights: Floats
     domain_weights: Floats  # beside them, for the second head: most prompts are of no domain of their own
+
+    def of(self, places: Sequence[int]) -> "Labels":
+        """Give those of some prompts."""
+        return Labels(*(each[list(places)] for each in self))
 
 
 def sparse_of(texts: Sequence[str]) -> list[Sparse]:
@@ -105,6 +122,9 @@ def shares(sums: Floats) -> Floats:
 def _left(prompt: Sparse, chance: np.random.Generator) -> Sparse:
     dropped = np.where(prompt.rows < ROWS, WORDS_DROPPED, FLAGS_DROPPED)
     is_left = chance.random(len(dropped)) >= dropped
+    is_dropped = chance.random(len(CONCEPTS) + 1) < CONCEPTS_DROPPED
+    is_dropped[-1] = False
+    is_left &= ~is_dropped[_CONCEPT_OF[prompt.rows]]
     return Sparse(prompt.rows[is_left], prompt.values[is_left])
 
 
@@ -118,7 +138,7 @@ def _sparse(text: str, kept: dict[str, list[int]]) -> Sparse:
         _add(values, kept[word], share_of(WHOLE, len(prompt.words)))
     for place, hashes in prompt.phrases:
         _add(values, hashes, share_of(place, max(1, len(hashes))))
-    for number, count in prompt.flags:
+    for number, count in (*[(number, 1) for number in prompt.flags], *prompt.counts):
         values[ROWS + number] = values.get(ROWS + number, 0.0) + count * float(_SHARES[number])
     rows = sorted(values)
     return Sparse(np.array(rows), np.array([values[row] for row in rows]))

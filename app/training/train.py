@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from app.training.artifact import quantised, write
 from app.training.calibrate import calibrate
-from app.training.examples import Example, read_examples, say, weights_of
+from app.training.examples import Example, measured, read_examples, say, weights_of
 from app.training.languages import learn_languages, write_languages
 from app.training.leave_out import predict_unseen
 from app.training.linear import Labels, labels_of, sparse_of, train
@@ -19,11 +19,12 @@ def main() -> None:
     examples = read_examples()
     prompts = sparse_of([example.text for example in examples])
     labels = labels_for(examples)
-    calibration = calibrate(examples, labels, predict_unseen(examples, prompts, labels))
+    held_out = measured(examples)
+    calibration = calibrate(held_out, labels.of(range(len(held_out))), predict_unseen(examples, prompts, labels))
     weights = train(prompts, labels, range(len(examples)))
     written = quantised(weights, sharpness=calibration.sharpness, confidence=calibration.confidence)
     size = write(written)
-    languages = learn_languages(examples)
+    languages = learn_languages(held_out)
     say(f"{len(languages.languages)} languages; {write_languages(languages):,} bytes")
     say(f"{len(examples):,} prompts learnt; version {written.version}, {size:,} bytes; {calibration}")
     train_quality()

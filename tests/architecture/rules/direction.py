@@ -48,6 +48,7 @@ PURE_MODULES = {
 # Rows that are data and not code, read once from beside the file that explains them.
 READS_ITS_ROWS = (
     "app/routing/classifier.py",
+    "app/routing/concepts.py",
     "app/routing/keywords.py",
     "app/routing/language.py",
     "app/routing/policy.py",

@@ -28,7 +28,7 @@ SHIPPED = load_classifier()
 
 
 def make_weights(
-    row: list[int] | None = None, *, structure: tuple[str, ...] = STRUCTURE, confidence: tuple[float, ...] = (0.0,) * 7
+    row: list[int] | None = None, *, structure: tuple[str, ...] = STRUCTURE, confidence: tuple[float, ...] = (0.0,) * 8
 ) -> Weights:
     rows = bytearray([ZERO] * ROWS * LANES)
     for place in range(ROWS):
@@ -67,7 +67,7 @@ def test_sums_are_what_a_plain_loop_gives() -> None:
     prompt = features_of(reading, hear(reading))
     count = sum(len(features_of_word(word)) for word in prompt.words) * share_of(WHOLE, len(prompt.words))
     count += sum(len(hashes) * share_of(place, len(hashes)) for place, hashes in prompt.phrases if hashes)
-    assert Classifier(make_weights(row)).sums(reading, hear(reading)) == [each * count for each in row]
+    assert Classifier(make_weights(row)).sums(prompt) == [each * count for each in row]
 
 
 def test_weights_of_other_flags_are_refused() -> None:
@@ -99,7 +99,7 @@ def test_hostile_text_stays_within_the_lanes() -> None:
     assert guess(words).task in set(Task)
     classifier = Classifier(make_weights([127] * LANES))
     reading = read_prompt(words)
-    assert all(0 < each < 2**31 for each in classifier.sums(reading, hear(reading)))
+    assert all(0 < each < 2**31 for each in classifier.sums(features_of(reading, hear(reading))))
 
 
 def test_parts_weigh_by_the_root_of_their_number() -> None:

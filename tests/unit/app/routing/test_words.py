@@ -29,7 +29,7 @@ def test_header_is_printable_ascii_and_bounded(name: str, task: str) -> None:
 
 
 def test_json_tells_all_but_the_prompt() -> None:
-    secret = "my secret plan for Zanzibar, translated"
+    secret = "my secret love of Zanzibar, translated"
     facts = make_facts(f"Translate: {secret}", system=secret, metadata={"who": secret}, tags=(secret,))
     facts = msgspec.structs.replace(facts, images=2, image_tokens_bound=9_568, is_output_unbounded=True)
     decision = route(classify(facts))
