@@ -5,6 +5,7 @@ import click
 from app.commands.audit import audit
 from app.commands.budget import budget
 from app.commands.credential import credential
+from app.commands.credit import credit
 from app.commands.doctor import doctor
 from app.commands.eval_file import eval_file
 from app.commands.gateway import migrate, sandbox, serve, worker
@@ -25,7 +26,7 @@ def main() -> None:
 
 
 PROCESSES = (up, serve, worker, migrate, sandbox)
-TENANCY = (tenant, key, credential, policy, budget, limit, usage, audit, reconcile)
+TENANCY = (tenant, key, credential, policy, budget, limit, usage, audit, credit, reconcile)
 
 BESIDE = (doctor, try_file, eval_file)
 

@@ -13,6 +13,7 @@ import structlog
 
 from billing import (
     absorb_unresolved,
+    draw_credit,
     ensure_partitions,
     fold_rollups,
     purge_idempotency_keys,
@@ -38,6 +39,7 @@ AUDIT_EVERY_S: Final = 0.5  # the promise is "within a second"
 FOLD_EVERY_S: Final = 300.0
 QUALITY_EVERY_S: Final = 30.0  # a view is built anew each time that evidence changes
 LOST_EVERY_S: Final = 15.0  # a call whose process fell silent is shown as interrupted after 120 s
+CREDIT_EVERY_S: Final = 30.0  # what expires is used up by then; what is used can never be above the credit
 ABSORB_EVERY_S: Final = 300.0
 PURGE_EVERY_S: Final = 600.0
 PARTITIONS_EVERY_S: Final = 3600.0
@@ -50,6 +52,7 @@ def jobs(database: Database, vault: Vault) -> tuple[Job, ...]:
         Job("fold_rollups", FOLD_EVERY_S, lambda: fold_rollups(database)),
         Job("fold_quality", QUALITY_EVERY_S, lambda: fold_quality(database)),
         Job("settle_lost", LOST_EVERY_S, lambda: settle_lost(database)),
+        Job("draw_credit", CREDIT_EVERY_S, lambda: draw_credit(database)),
         Job("absorb_unresolved", ABSORB_EVERY_S, lambda: absorb_unresolved(database)),
         Job("purge_reservations", PURGE_EVERY_S, lambda: purge_reservations(database)),
         Job("purge_traffic_buckets", PURGE_EVERY_S, lambda: purge_traffic_buckets(database)),

@@ -2,12 +2,15 @@
 
 from billing.budgets import LIMIT_NANO_USD_MAX, Budget, BudgetPeriod, list_budgets, remove_budget, set_budget
 from billing.commit_meter import CommitMeter
+from billing.credit import CreditGrant, CreditKind
+from billing.credits import CreditState, credit_states, draw_credit, grant_credit
 from billing.errors import (
     BillingError,
     BudgetContended,
     BudgetInvalid,
     BudgetUsedUp,
     ConcurrencyLimited,
+    CreditInvalid,
     FeatureNotInPlan,
     LimitInvalid,
     ManagementRateLimited,
@@ -23,6 +26,7 @@ from billing.histogram import add_histograms, latency_bounds_ms, percentile_ms
 from billing.idempotency import Claim, Claimed, ClaimState, digest
 from billing.idempotency_keys import IdempotencyKeys
 from billing.idempotency_repository import purge_idempotency_keys
+from billing.ledger import Currency
 from billing.lost_calls import settle_lost
 from billing.management_rate import admit_management
 from billing.meter import Admission, AdmissionRequest, BudgetFacts, Meter, RateState, Reservation
@@ -80,6 +84,11 @@ __all__ = [
     "CommitMeter",
     "ConcurrencyLimited",
     "CredentialOwner",
+    "CreditGrant",
+    "CreditInvalid",
+    "CreditKind",
+    "CreditState",
+    "Currency",
     "Feature",
     "FeatureNotInPlan",
     "IdempotencyKeys",
@@ -125,11 +134,14 @@ __all__ = [
     "admit_management",
     "billed_nano_usd",
     "change_plan",
+    "credit_states",
     "declare_prices",
     "digest",
+    "draw_credit",
     "ensure_partitions",
     "find_request",
     "fold_rollups",
+    "grant_credit",
     "import_price_book",
     "latency_bounds_ms",
     "list_budgets",

@@ -29,7 +29,7 @@ async def budgets_of(session: AsyncSession, tenant_id: UUID, budget_id: UUID | N
             CROSS JOIN LATERAL (SELECT budget_period_start(b.period, b.time_zone, now()) AS period_start) s
             LEFT JOIN budget_period p ON p.tenant_id = b.tenant_id AND p.budget_id = b.budget_id
                 AND p.period_start = s.period_start
-            WHERE b.tenant_id = :tenant_id AND b.removed_at IS NULL
+            WHERE b.tenant_id = :tenant_id AND b.removed_at IS NULL AND b.period NOT IN ('credit', 'credit_xts')
                 AND (CAST(:budget_id AS uuid) IS NULL OR b.budget_id = :budget_id)
             ORDER BY scope DESC, scope_name, b.period, b.budget_id"""),  # noqa: S608 - constants
         {"tenant_id": tenant_id, "budget_id": budget_id},
@@ -117,6 +117,7 @@ async def remove_budget(session: AsyncSession, tenant_id: UUID, budget_id: UUID)
         text("""
             UPDATE budget SET removed_at = now()
             WHERE tenant_id = :tenant_id AND budget_id = :budget_id AND removed_at IS NULL
+                AND period NOT IN ('credit', 'credit_xts')
             RETURNING limit_nano_usd"""),
         {"tenant_id": tenant_id, "budget_id": budget_id},
     )

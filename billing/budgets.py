@@ -22,6 +22,7 @@ from tenants import Actor, Database, NotFound, record_audit
 BudgetPeriod = Literal["day", "week", "month", "total"]
 LIMIT_NANO_USD_MAX: Final = 10**18  # a billion dollars
 PERIOD_WORDS: Final = {"day": "daily", "week": "weekly", "month": "monthly", "total": "total"}
+CREDIT_PERIODS: Final = frozenset({"credit", "credit_xts"})
 SCOPE_WORDS: Final = {"tenant": "Tenant", "project": "Project", "api_key": "API key"}
 
 
@@ -121,6 +122,8 @@ def budget_used_up(facts: BudgetFacts, amount_nano_usd: int) -> BudgetUsedUp:
         if left <= 0
         else f"has {usd(left)} left, and this request may cost {usd(amount_nano_usd)}"
     )
+    if facts.period in CREDIT_PERIODS:
+        return BudgetUsedUp(f"{_named(facts)} {state}. Add credit under Plan & usage, or ask your operator.", facts)
     if facts.resets_at is None:
         return BudgetUsedUp(f"{_named(facts)} {state}; it does not reset. Raise it under Budgets.", facts)
     return BudgetUsedUp(
@@ -138,10 +141,10 @@ def budget_contended(facts: BudgetFacts, amount_nano_usd: int, *, retry_after_s:
 
 
 def _named(facts: BudgetFacts) -> str:
-    return (
-        f"{SCOPE_WORDS[facts.scope]} '{facts.scope_name}' {PERIOD_WORDS[facts.period]} budget "
-        f"of {usd(facts.limit_nano_usd)}"
-    )
+    scope = f"{SCOPE_WORDS[facts.scope]} '{facts.scope_name}'"
+    if facts.period in CREDIT_PERIODS:
+        return f"{scope} credit of {usd(facts.limit_nano_usd)}"
+    return f"{scope} {PERIOD_WORDS[facts.period]} budget of {usd(facts.limit_nano_usd)}"
 
 
 async def _list(session: AsyncSession, tenant_id: UUID, budget_id: UUID | None) -> tuple[Budget, ...]:

@@ -14,6 +14,7 @@ BillingError
 ├── FeatureNotInPlan     the plan does not unlock this
 ├── LimitInvalid         a traffic limit's fields do not make sense
 ├── BudgetInvalid        a budget's fields do not make sense
+├── CreditInvalid        a grant of credit does not make sense
 ├── PriceBookRejected    an import held an implausible price
 └── StatementInvalid     a line of a provider's statement cannot be read
 """
@@ -153,3 +154,7 @@ class StatementInvalid(BillingError):
     def __init__(self, line_number: int, reason: str) -> None:
         super().__init__(f"Line {line_number} of the statement cannot be read: {reason} Mend it and read it again.")
         self.line_number = line_number
+
+
+class CreditInvalid(BillingError):
+    """A grant of credit does not make sense; the message names the value."""

@@ -48,6 +48,7 @@ SCOPE_BY_ROUTE: Final[Mapping[tuple[str, str], Scope | None]] = {
     ("GET", f"{ROOT}/policies/{{policy_name}}"): Scope.POLICIES_WRITE,
     ("PUT", f"{ROOT}/policies/{{policy_name}}"): Scope.POLICIES_WRITE,
     ("GET", f"{ROOT}/budgets"): Scope.USAGE_READ,
+    ("GET", f"{ROOT}/credit"): Scope.USAGE_READ,
     ("POST", f"{ROOT}/budgets"): Scope.BUDGETS_WRITE,
     ("DELETE", f"{ROOT}/budgets/{{budget_id}}"): Scope.BUDGETS_WRITE,
     ("GET", f"{ROOT}/quality"): Scope.USAGE_READ,

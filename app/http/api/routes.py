@@ -16,6 +16,7 @@ from app.http.api.audit import Audit
 from app.http.api.bounds import only_known_parameters
 from app.http.api.budgets import Budgets
 from app.http.api.credentials import Credentials
+from app.http.api.credit import Credit
 from app.http.api.keys import Keys
 from app.http.api.limits import Limits
 from app.http.api.marks import marked
@@ -39,6 +40,7 @@ CONTROLLERS: Final = (
     Credentials,
     Policies,
     Budgets,
+    Credit,
     Limits,
     Quality,
     Evaluations,

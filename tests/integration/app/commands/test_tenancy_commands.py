@@ -189,3 +189,16 @@ def test_a_database_without_an_installation_says_so(
     assert result.exit_code == 1
     assert "did not answer" in result.stderr
     assert "hunter2" not in result.output
+
+
+def test_credit_is_granted_and_what_is_left_is_shown(installation: Installation) -> None:
+    made = installation.json(
+        "credit", "grant", "--tenant", "Initech", "--usd", "5", "--kind", "promotional", "--expires", "2099-01-01",
+        "--note", "welcome",
+    )  # fmt: skip
+    assert (made["amount_nano_usd"], made["kind"], made["note"]) == (5_000_000_000, "promotional", "welcome")
+    [state] = installation.json("credit", "list", "--tenant", "Initech")
+    assert (state["currency"], state["left_nano_usd"], len(state["grants"])) == ("USD", 5_000_000_000, 1)
+    assert "$5.00 USD left" in installation.run("credit", "list", "--tenant", "Initech").stdout
+    assert "above $0" in installation.refused("credit", "grant", "--tenant", "Initech", "--usd", "0")
+    assert installation.json("budget", "list", "--tenant", "Initech") == []
