@@ -20,6 +20,7 @@ from billing import (
     purge_reservations,
     purge_traffic_buckets,
     settle_lost,
+    watch_drift,
 )
 from tenants import Database, Vault, fold_quality, link_audit
 
@@ -41,6 +42,7 @@ QUALITY_EVERY_S: Final = 30.0  # a view is built anew each time that evidence ch
 LOST_EVERY_S: Final = 15.0  # a call whose process fell silent is shown as interrupted after 120 s
 CREDIT_EVERY_S: Final = 30.0  # what expires is used up by then; what is used can never be above the credit
 ABSORB_EVERY_S: Final = 300.0
+DRIFT_EVERY_S: Final = 21_600.0  # it reads two days of records
 PURGE_EVERY_S: Final = 600.0
 PARTITIONS_EVERY_S: Final = 3600.0
 
@@ -54,6 +56,7 @@ def jobs(database: Database, vault: Vault) -> tuple[Job, ...]:
         Job("settle_lost", LOST_EVERY_S, lambda: settle_lost(database)),
         Job("draw_credit", CREDIT_EVERY_S, lambda: draw_credit(database)),
         Job("absorb_unresolved", ABSORB_EVERY_S, lambda: absorb_unresolved(database)),
+        Job("watch_drift", DRIFT_EVERY_S, lambda: watch_drift(database)),
         Job("purge_reservations", PURGE_EVERY_S, lambda: purge_reservations(database)),
         Job("purge_traffic_buckets", PURGE_EVERY_S, lambda: purge_traffic_buckets(database)),
         Job("purge_idempotency_keys", PURGE_EVERY_S, lambda: purge_idempotency_keys(database)),

@@ -4,6 +4,7 @@ from billing.budgets import LIMIT_NANO_USD_MAX, Budget, BudgetPeriod, list_budge
 from billing.commit_meter import CommitMeter
 from billing.credit import CreditGrant, CreditKind
 from billing.credits import CreditState, credit_states, draw_credit, grant_credit
+from billing.drift import Drift, find_drift, watch_drift
 from billing.errors import (
     BillingError,
     BudgetContended,
@@ -89,6 +90,7 @@ __all__ = [
     "CreditKind",
     "CreditState",
     "Currency",
+    "Drift",
     "Feature",
     "FeatureNotInPlan",
     "IdempotencyKeys",
@@ -139,6 +141,7 @@ __all__ = [
     "digest",
     "draw_credit",
     "ensure_partitions",
+    "find_drift",
     "find_request",
     "fold_rollups",
     "grant_credit",
@@ -164,4 +167,5 @@ __all__ = [
     "traffic_states",
     "usage",
     "usd",
+    "watch_drift",
 ]
