@@ -7,7 +7,7 @@ UV     := $(BIN)/uv
 UV_VERSION := 0.13.9
 # Trust what the machine trusts: many networks have a certificate authority of their own.
 export UV_SYSTEM_CERTS := true
-TESTS  := tests/unit tests/architecture tests/migration tests/integration tests/contract tests/browser
+TESTS  := tests/unit tests/architecture tests/migration tests/integration tests/contract tests/browser tests/simulation
 # Two processes: each has a PostgreSQL of its own, and the tests wait for sockets as much as they compute.
 PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 
@@ -17,7 +17,7 @@ ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 # uv installs in seconds; pip reads the same locks where uv cannot run.
 install = { test -x $(UV) && $(UV) pip install -q -p $(BIN)/python $(1); } || $(BIN)/pip install -q --disable-pip-version-check $(1)
 
-.PHONY: help run test check prove bench train eval-routing format lock clean
+.PHONY: help run test check simulate prove bench train eval-routing format lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -35,6 +35,9 @@ check: $(VENV)/.dev ## format, lint, types, architecture and unit tests, in unde
 
 prove: $(VENV)/.dev build/node ## everything there is, load, chaos and Node's SDKs included
 	@$(PYTEST) $(TESTS) tests/load $(wildcard tests/chaos)
+
+simulate: $(VENV)/.dev ## 10,000 plays of the meter with crashes, cuts and lost answers (SIMULATE="--from 7 --seeds 1")
+	@$(BIN)/python -m tests.simulation.simulate $(SIMULATE)
 
 bench: $(VENV)/.dev ## what a request costs, and others' beside it (BENCH="--json --against litellm,portkey,tensorzero")
 	@$(BIN)/python -m tests.load.bench $(BENCH)

@@ -53,12 +53,14 @@ class CommitMeter:
         queue_max: int = QUEUE_MAX,
         timeout_s: float = PATIENT_S,
         beat_every_s: int = BEAT_EVERY_S,
+        now_ns: Callable[[], int] = monotonic_ns,
     ) -> None:
         self._database = database
         self._process_id = process_id
         self._on_dead_letter = on_dead_letter
         self._delivery = Delivery(database, timeout_s=timeout_s)
         self._prompt = Delivery(database, timeout_s=min(timeout_s, PROMPT_S))
+        self._now_ns = now_ns
         self._allowances = Allowances()
         self._open: set[UUID] = set()
         self._heartbeat = Heartbeat(
@@ -79,7 +81,7 @@ class CommitMeter:
 
         A budget that is used up does not refuse here: models that cost nothing may still answer.
         """
-        return self._allowances.take(request, monotonic_ns()) or await self._admissions.submit(request)
+        return self._allowances.take(request, self._now_ns()) or await self._admissions.submit(request)
 
     async def reserve(self, reservation: Reservation) -> None:
         """Hold an attempt's bound in every budget that covers it, or in none; committed on return.
@@ -122,7 +124,7 @@ class CommitMeter:
 
     async def _admit_all(self, requests: Sequence[AdmissionRequest]) -> Sequence[Admission | BillingError]:
         """Ask once for all requests of a caller; what the last batch brought may serve some without asking."""
-        asked_at_ns = monotonic_ns()
+        asked_at_ns = self._now_ns()
         answers: dict[int, Admission | BillingError] = {}
         callers: dict[AdmissionRequest, list[int]] = {}
         for place, request in enumerate(requests):
