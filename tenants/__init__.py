@@ -38,6 +38,7 @@ from tenants.evaluations import (
     list_evaluations,
     remove_evaluation,
 )
+from tenants.examples import BuildIndex, LabelledPrompt, add_examples, list_examples, remove_examples
 from tenants.feedback import (
     COMMENT_CHARACTERS_MAX,
     EXAMPLE_CHARACTERS_MAX,
@@ -84,6 +85,7 @@ __all__ = [
     "AuditFacts",
     "AuditReport",
     "Base",
+    "BuildIndex",
     "CheckAddress",
     "ConsoleSession",
     "Contract",
@@ -105,6 +107,7 @@ __all__ = [
     "KeyRejected",
     "KeyRevoked",
     "KeyUnknown",
+    "LabelledPrompt",
     "LimitReached",
     "MasterKeyWrong",
     "MeasuredQuality",
@@ -133,6 +136,7 @@ __all__ = [
     "VersionOutdated",
     "add_credential",
     "add_evaluation",
+    "add_examples",
     "audit_lines",
     "check_master_key",
     "connect_arguments",
@@ -153,6 +157,7 @@ __all__ = [
     "link_audit",
     "list_credentials",
     "list_evaluations",
+    "list_examples",
     "list_feedback",
     "list_keys",
     "list_members",
@@ -164,6 +169,7 @@ __all__ = [
     "publish_policy",
     "record_audit",
     "remove_evaluation",
+    "remove_examples",
     "resume_tenant",
     "revoke_key",
     "rotate_key",

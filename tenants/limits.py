@@ -12,3 +12,6 @@ POLICY_NAMES_MAX: Final = 100
 POLICY_BYTES_MAX: Final = 262_144
 # What one listing returns at most, newest first.
 LISTED_MAX: Final = 1_000
+# Labelled prompts, by which a tenant's requests are told.
+EXAMPLES_MAX: Final = 5_000
+EXAMPLE_TASKS_MAX: Final = 100

@@ -19,7 +19,7 @@ from uuid import UUID
 
 from sqlalchemy.exc import ProgrammingError
 
-from tenants import quality_repository
+from tenants import example_repository, quality_repository
 from tenants import snapshot_repository as repository
 from tenants.cache import TenantCache
 from tenants.change_feed import EVERYONE, POLL_INTERVAL_S, ChangeFeed
@@ -196,6 +196,12 @@ class Snapshot:
     async def measured_quality(self, tenant_id: UUID) -> tuple[MeasuredQuality, ...]:
         """What the tenant measured of models, as it was folded last."""
         return (await self._tenant(tenant_id)).measured
+
+    async def example_index(self, tenant_id: UUID) -> bytes | None:
+        """The index of the tenant's examples. Not kept here: it is large, and kept by whoever makes it ready."""
+        with _reads():
+            async with self._database.snapshot() as session:
+                return await example_repository.find_index(session, tenant_id)
 
     async def _tenant(self, tenant_id: UUID) -> _TenantFacts:
         facts = await self._tenants.get(tenant_id)

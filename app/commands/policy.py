@@ -16,6 +16,7 @@ from app.commands.errors import InputInvalid
 from app.commands.named import opened_tenant, tenant_option
 from app.commands.opened import Opened
 from app.commands.output import Failed, as_json, command, show
+from app.commands.policy_examples import examples
 from app.commands.policy_explained import show_decision
 from app.commands.policy_file import read_policy_file
 from app.gateway.tenant_view import DEFAULT_POLICY, TenantView, TenantViews
@@ -45,6 +46,9 @@ file_argument = click.argument("file", type=click.Path(path_type=Path, allow_das
 @click.group()
 def policy() -> None:
     """Show, check, apply and explain routing policies."""
+
+
+policy.add_command(examples)
 
 
 @policy.command("show")
@@ -154,7 +158,7 @@ def _decide(
     facts: RequestFacts, chosen: Policy, view: TenantView, headroom: int | None, unspent: int | None
 ) -> RouteDecision:
     return decide(
-        classify(facts, keywords=chosen.keywords),
+        classify(facts, keywords=chosen.keywords, examples=view.examples),
         RouteTable(chosen, view.candidates, plan_allows=view.plan.allows, plan_id=view.plan.plan_id),
         headroom_nano_usd=headroom,
         unspent_nano_usd=unspent,

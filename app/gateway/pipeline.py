@@ -156,6 +156,7 @@ class Pipeline:
             classify(
                 request.facts,
                 keywords=table.policy.keywords,
+                examples=view.examples,
                 decides_route=table.policy.reads_all or not names_model(request.facts.request_model),
             ),
             table,

@@ -15,6 +15,7 @@ from app.routing import (
     ANSWERS_PROVIDER,
     NO_CREDENTIAL,
     Candidate,
+    Examples,
     Measured,
     Policy,
     PolicyNotFound,
@@ -22,6 +23,7 @@ from app.routing import (
     QualitySource,
     RouteTable,
     compile_policy,
+    load_examples,
 )
 from billing import BillingSnapshot, Plan, TenantLimits
 from tenants import EVERYONE, PLATFORM_TENANT_ID, CredentialFacts, MeasuredQuality, Snapshot
@@ -52,6 +54,7 @@ class TenantView:
     tables: Mapping[str, RouteTable]  # by the name of their policy
     measured: Measured  # what moves the candidates' expected quality
     limits: TenantLimits
+    examples: Examples | None  # by which requests are told, where the tenant has some
 
     @property
     def policies(self) -> Collection[str]:
@@ -112,6 +115,7 @@ class TenantViews:
         return TenantView(
             plan=plan,
             limits=await self._billing.limits(tenant_id),
+            examples=None if (built := await self._snapshot.example_index(tenant_id)) is None else load_examples(built),
             candidates=candidates,
             pools=_pools(own) | _pools(shared) | NO_POOL,
             measured=measured,

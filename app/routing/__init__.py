@@ -25,6 +25,7 @@ from app.routing.errors import (
     RoutingError,
     SensitivityUnknown,
 )
+from app.routing.examples import EXAMPLES_MAX, Example, Examples, build_index, load_examples
 from app.routing.lazily import Lazily
 from app.routing.policy import Policy, check_policy, compile_policy, load_default_policy
 from app.routing.policy_yaml import json_of_yaml, yaml_of
@@ -47,6 +48,7 @@ from app.routing.words import decision_json, route_header
 __all__ = [
     "ANSWERS_PROVIDER",
     "AUTO",
+    "EXAMPLES_MAX",
     "NAMED_MODEL_RULE",
     "NO_CREDENTIAL",
     "TYPICAL_OUTPUT_TOKENS",
@@ -59,6 +61,8 @@ __all__ = [
     "Domain",
     "Estimate",
     "Evidence",
+    "Example",
+    "Examples",
     "Exclusion",
     "Feature",
     "Lazily",
@@ -86,6 +90,7 @@ __all__ = [
     "Signals",
     "Task",
     "Verdict",
+    "build_index",
     "check_policy",
     "classify",
     "compile_policy",
@@ -99,6 +104,7 @@ __all__ = [
     "json_of_yaml",
     "levels_of",
     "load_default_policy",
+    "load_examples",
     "measured_beliefs",
     "names_model",
     "price_beliefs",

@@ -1,8 +1,8 @@
 """The signals of a request, with who decided each and why. Called once per request, before routing.
 
-Order of trust: the caller's tag, the tenant's own keywords, the learned classifier, which hears the built-in
-words and structure as well. A short message that follows another keeps its conversation's task. Nothing a prompt
-says is repeated in an answer: reasons quote our words or the tenant's.
+Order of trust: the caller's tag, the tenant's own keywords, its nearest examples, the learned classifier, which hears
+the built-in words and structure as well. A short message that follows another keeps its conversation's task. Nothing
+a prompt says is repeated in an answer: reasons quote our words or the tenant's.
 """
 
 from collections.abc import Collection, Mapping
@@ -14,6 +14,7 @@ import msgspec
 from app.routing.classifier import Classifier, Guess, load_classifier
 from app.routing.complexity import complexity_of
 from app.routing.decision import DecidedBy, Evidence, RequestFacts, Signals
+from app.routing.examples import Examples
 from app.routing.follow_up import OWN_CONFIDENCE_LEAST_OPENED, own_confidence_least, request_followed
 from app.routing.keywords import Keyword
 from app.routing.rag import rag_of
@@ -25,11 +26,12 @@ from app.routing.taxonomy import DOMAIN_OF_TASK, Domain, Task
 
 TAG_CONFIDENCE: Final = 1.0
 KEYWORD_CONFIDENCE: Final = 0.99
+EXAMPLE_CONFIDENCE_LEAST: Final = 0.5  # less is left to the classifier
+EXAMPLE_SIMILARITY_SURE: Final = 0.5  # so near, examples go before the classifier whatever it says
 TAG_CHARACTERS_SHOWN: Final = 40
 FOLLOWED_CONFIDENCE: Final = 0.9  # of the confidence in the request that a message follows
 WORDS_SHOWN: Final = 3
 
-_TASKS: Final[frozenset[str]] = frozenset(Task)
 _DOMAINS: Final[frozenset[str]] = frozenset(Domain)
 
 
@@ -38,9 +40,11 @@ def classify(
     *,
     metadata: Mapping[str, str] | None = None,
     keywords: tuple[Keyword, ...] = (),
+    examples: Examples | None = None,
     decides_route: bool = True,
 ) -> Signals:
-    """Tell what a request or a text is. `keywords` are the policy's own; they may name tasks of the tenant.
+    """Tell what a request or a text is. `keywords` are the policy's own and `examples` the tenant's; both may name
+    tasks of the tenant.
 
     Where it does not decide the route, because the caller names the model, the rules alone are asked, and
     complexity, sensitivity and RAG's part are not looked at, but for a sensitivity that the caller may add.
@@ -51,11 +55,13 @@ def classify(
     """
     facts = asked if isinstance(asked, RequestFacts) else _facts_of(asked, metadata or {})
     reading = read_prompt(facts.instruction)
-    task, domain = _told(reading, keywords, decides_route=decides_route)
+    tell = _Teller(keywords, examples if decides_route else None, decides_route)
+    task, domain = tell.told(reading)
     if facts.earlier and task.confidence < (least := own_confidence_least(reading)):
-        task, domain = _followed(facts, keywords, (task, domain), least, decides_route=decides_route)
-    known = {*Task, *(keyword.task for keyword in keywords)} if keywords else _TASKS
-    task, domain = _as_tagged(facts, known, task, domain)
+        task, domain = _followed(facts, tell, (task, domain), least)
+    if facts.tags or facts.metadata:
+        known = {*Task, *(keyword.task for keyword in keywords), *(examples.tasks if examples else ())}
+        task, domain = _as_tagged(facts, known, task, domain)
     return Signals(
         task=task,
         domain=domain,
@@ -66,31 +72,35 @@ def classify(
     )
 
 
-def _told(reading: Reading, keywords: tuple[Keyword, ...], *, decides_route: bool) -> tuple[Evidence, Evidence]:
-    """Tell the task and the domain of one instruction by itself."""
-    heard = hear(reading)
-    keyworded = _keyworded(reading, keywords)
-    if not decides_route:
-        task = keyworded or task_by_rules(heard)
-        return task, domain_by_rules(heard, task)
-    guess = _shipped().guess(reading, heard)
-    task = keyworded or _guessed(guess, heard)
-    return task, _domain_of(guess, heard, task)
+class _Teller(msgspec.Struct, frozen=True):
+    """What tells one instruction by itself: the tenant's words and examples, and the classifier or the rules."""
+
+    keywords: tuple[Keyword, ...]
+    examples: Examples | None
+    decides_route: bool
+
+    def told(self, reading: Reading) -> tuple[Evidence, Evidence]:
+        """Tell the task and the domain."""
+        heard = hear(reading)
+        own = _keyworded(reading, self.keywords)
+        if not self.decides_route:
+            task = own or task_by_rules(heard)
+            return task, domain_by_rules(heard, task)
+        guess = _shipped().guess(reading, heard)
+        if own is None and self.examples is not None:
+            own = _exampled(reading, self.examples, guess)
+        task = own or _guessed(guess, heard)
+        return task, _domain_of(guess, heard, task)
 
 
 def _followed(
-    facts: RequestFacts,
-    keywords: tuple[Keyword, ...],
-    own: tuple[Evidence, Evidence],
-    least: float,
-    *,
-    decides_route: bool,
+    facts: RequestFacts, tell: _Teller, own: tuple[Evidence, Evidence], least: float
 ) -> tuple[Evidence, Evidence]:
     """Take the task and the domain of the request that a message follows, where they are surer than its own."""
     followed = request_followed(facts)
     if followed is None:
         return own
-    earlier = _told(followed, keywords, decides_route=decides_route)
+    earlier = tell.told(followed)
     if earlier[0].confidence <= own[0].confidence and least < OWN_CONFIDENCE_LEAST_OPENED:
         return own
     task, domain = (_kept(evidence) for evidence in earlier)
@@ -108,8 +118,6 @@ def _as_tagged(
     facts: RequestFacts, tasks: Collection[str], task: Evidence, domain: Evidence
 ) -> tuple[Evidence, Evidence]:
     """Lay what the caller says over what was told; the domain of a task that was said goes before words."""
-    if not (facts.tags or facts.metadata):
-        return task, domain
     said = _tagged(facts, "task", tasks)
     if said is not None and said.value in DOMAIN_OF_TASK and domain.decided_by == "classifier":
         domain = _domain_of_task(said)
@@ -149,6 +157,20 @@ def _keyworded(reading: Reading, keywords: tuple[Keyword, ...]) -> Evidence | No
             because = f"the policy's keyword '{keyword.text}'"
             return _evidence(keyword.task, KEYWORD_CONFIDENCE, "keyword", because)
     return None
+
+
+def _exampled(reading: Reading, examples: Examples, guess: Guess) -> Evidence | None:
+    """Take the nearest examples' word, unless they share a few words with a prompt that is clearly something else."""
+    near = examples.nearest(reading)
+    if near is None or near.confidence < EXAMPLE_CONFIDENCE_LEAST:
+        return None
+    is_kin = guess.task in near.kin or guess.task == near.task
+    if not (is_kin or near.similarity >= EXAMPLE_SIMILARITY_SURE or near.confidence > guess.task_confidence):
+        return None
+    because = (
+        f"{near.examples} of the tenant's nearest examples" if near.examples > 1 else "the tenant's nearest example"
+    )
+    return _evidence(near.task, near.confidence, "example", because)
 
 
 def _guessed(guess: Guess, heard: Heard) -> Evidence:

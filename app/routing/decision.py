@@ -18,7 +18,7 @@ NO_ROWS: Final = msgspec.Raw(b"[]")
 NO_CHOICE: Final = msgspec.Raw(b"{}")
 LANGUAGE_CODE: Final = re.compile("[a-z]{2}")  # ISO 639-1
 
-DecidedBy = Literal["tag", "keyword", "structure", "default", "classifier", "model"]
+DecidedBy = Literal["tag", "keyword", "example", "classifier", "model", "structure", "default"]
 
 
 class RequestFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -62,11 +62,14 @@ def _policy(parts: WrittenParts, written: object) -> PolicyDocument:
 
 
 def _keywords(parts: WrittenParts, written: object) -> dict[str, tuple[str, ...]]:
+    """Read the tasks of a tenant's own; one without words is told by examples or by a tag."""
     keywords: dict[str, tuple[str, ...]] = {}
     for task, words in parts.mapping("keywords", written).items():
         path = f"keywords.{task}"
         parts.text(path, task)
-        texts = tuple(parts.text(at, word) for at, word in parts.items(path, words, KEYWORDS_MAX, "words"))
+        texts = tuple(
+            parts.text(at, word) for at, word in parts.items(path, words, KEYWORDS_MAX, "words", may_be_empty=True)
+        )
         for at, word in enumerate(texts):
             if not word.strip("* "):
                 parts.problem(f"{path}[{at}]", "a keyword needs at least one letter or digit")

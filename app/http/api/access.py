@@ -47,6 +47,9 @@ SCOPE_BY_ROUTE: Final[Mapping[tuple[str, str], Scope | None]] = {
     ("GET", f"{ROOT}/policies"): Scope.POLICIES_WRITE,
     ("GET", f"{ROOT}/policies/{{policy_name}}"): Scope.POLICIES_WRITE,
     ("PUT", f"{ROOT}/policies/{{policy_name}}"): Scope.POLICIES_WRITE,
+    ("GET", f"{ROOT}/examples"): Scope.POLICIES_WRITE,
+    ("POST", f"{ROOT}/examples"): Scope.POLICIES_WRITE,
+    ("DELETE", f"{ROOT}/examples/{{example_id}}"): Scope.POLICIES_WRITE,
     ("GET", f"{ROOT}/budgets"): Scope.USAGE_READ,
     ("GET", f"{ROOT}/credit"): Scope.USAGE_READ,
     ("POST", f"{ROOT}/budgets"): Scope.BUDGETS_WRITE,
@@ -69,6 +72,7 @@ SCOPE_BY_ROUTE: Final[Mapping[tuple[str, str], Scope | None]] = {
 FEATURE_BY_ROUTE: Final[Mapping[tuple[str, str], Feature]] = {
     ("POST", f"{ROOT}/credentials"): Feature.OWN_CREDENTIALS,
     ("PUT", f"{ROOT}/policies/{{policy_name}}"): Feature.CUSTOM_POLICIES,
+    ("POST", f"{ROOT}/examples"): Feature.CUSTOM_POLICIES,
     ("GET", f"{ROOT}/audit/export"): Feature.AUDIT_EXPORT,
 }
 

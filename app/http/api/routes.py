@@ -17,6 +17,7 @@ from app.http.api.bounds import only_known_parameters
 from app.http.api.budgets import Budgets
 from app.http.api.credentials import Credentials
 from app.http.api.credit import Credit
+from app.http.api.examples import LabelledExamples
 from app.http.api.keys import Keys
 from app.http.api.limits import Limits
 from app.http.api.marks import marked
@@ -39,6 +40,7 @@ CONTROLLERS: Final = (
     Keys,
     Credentials,
     Policies,
+    LabelledExamples,
     Budgets,
     Credit,
     Limits,

@@ -79,6 +79,9 @@ MATRIX: Mapping[Door, Needs | Scope] = {
     Door("GET", f"{API_V1}/policies"): Scope.POLICIES_WRITE,
     Door("GET", f"{API_V1}/policies/{{policy_name}}"): Scope.POLICIES_WRITE,
     Door("PUT", f"{API_V1}/policies/{{policy_name}}"): Scope.POLICIES_WRITE,
+    Door("GET", f"{API_V1}/examples"): Scope.POLICIES_WRITE,
+    Door("POST", f"{API_V1}/examples"): Scope.POLICIES_WRITE,
+    Door("DELETE", f"{API_V1}/examples/{{example_id}}"): Scope.POLICIES_WRITE,
     Door("GET", f"{API_V1}/budgets"): Scope.USAGE_READ,
     Door("GET", f"{API_V1}/credit"): Scope.USAGE_READ,
     Door("POST", f"{API_V1}/budgets"): Scope.BUDGETS_WRITE,
@@ -118,6 +121,7 @@ BODIES: Mapping[str, Any] = {
     f"{API_V1}/budgets": {"limit_nano_usd": 1, "period": "day"},
     f"{API_V1}/limits": {"kind": "tokens_per_day", "limit_count": 1_000_000_000},
     f"{API_V1}/policies/{{policy_name}}": {"name": "fresh", "default": {"candidates": ["sandbox/swift-mini"]}},
+    f"{API_V1}/examples": {"examples": [{"prompt": "Where is my parcel?", "task": "order_status"}]},
     f"{V1}/chat/completions": {"model": "auto", "messages": [{"role": "user", "content": "hi"}]},
     f"{V1}/messages": {"model": "auto", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]},
     f"{V1}/messages/count_tokens": {"model": "auto", "messages": [{"role": "user", "content": "hi"}]},
@@ -137,7 +141,17 @@ BODIES: Mapping[str, Any] = {
 OWN_NAMESPACE = Door("PUT", f"{API_V1}/policies/{{policy_name}}")
 
 
-ACCOUNT = ("/projects", "/keys", "/credentials", "/policies", "/budgets", "/limits", "/evaluations", "/feedback")
+ACCOUNT = (
+    "/projects",
+    "/keys",
+    "/credentials",
+    "/policies",
+    "/budgets",
+    "/limits",
+    "/evaluations",
+    "/feedback",
+    "/examples",
+)
 PARAMETERS = sorted({name for door in MATRIX for name in re.findall(r"\{(\w+)\}", door.path)})
 
 # Headers that say who is calling.
@@ -293,6 +307,8 @@ async def _canaries(world: World) -> tuple[dict[str, str], set[str]]:
     key = (await api("POST", "/keys", {"name": "canary-acme-key", "project_id": project["project_id"]})).body
     budget = (await api("POST", "/budgets", {"limit_nano_usd": 77_770_000_000, "period": "day"})).body
     limit = (await api("POST", "/limits", {"kind": "tokens_per_day", "limit_count": 77_770_001})).body
+    await api("POST", "/examples", {"examples": [{"prompt": "canary-acme-example", "task": "canary-acme-task"}]})
+    example = (await api("GET", "/examples")).body["data"][0]
     credential = await add_credential(
         world.database, world.gateway.vault, SYSTEM, world.acme.tenant_id, provider_name="openai",
         name="canary-acme-credential", secret="sk-canary-acme-secret-0001", base_url="https://canary-acme.example/v1",
@@ -307,7 +323,7 @@ async def _canaries(world: World) -> tuple[dict[str, str], set[str]]:
         "wanted_id": request_id, "request_id": request_id, "path": request_id, "file_name": request_id,
         "api_key_id": key["api_key_id"], "credential_id": str(credential.credential_id),
         "budget_id": budget["budget_id"], "evaluation_id": evaluation["evaluation_id"],
-        "limit_id": limit["limit_id"],
+        "limit_id": limit["limit_id"], "example_id": example["example_id"],
         "policy_name": "canary-acme-policy", "tenant_id": str(world.acme.tenant_id),
     }  # fmt: skip
     words = {"canary-acme", "Acme", world.acme.owner_email, key["api_key"], "77.77", str(world.acme.project_id)}
@@ -331,6 +347,7 @@ def _ids_in_bodies(world: World, ids: Mapping[str, str]) -> list[tuple[str, str,
         ("GET", f"/limits?after={ids['limit_id']}", None),
         ("GET", "/policies?after=canary-acme-policy", None),
         ("GET", f"/evaluations?after={ids['evaluation_id']}", None),
+        ("GET", f"/examples?after={ids['example_id']}", None),
         ("GET", f"/feedback?after={ids['request_id']}", None),
         ("GET", f"/feedback?project_id={project_id}", None),
     ]

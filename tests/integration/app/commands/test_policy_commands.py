@@ -123,3 +123,29 @@ def test_a_missing_or_huge_file_is_named(installation: Installation, tmp_path: P
     assert "name is 'No Name'" in installation.refused(
         "policy", "apply", *ON_GLOBEX, "--name", "No Name", written(tmp_path, YAML)
     )
+
+
+def test_examples_are_added_from_a_file_and_tell_a_task(installation: Installation, tmp_path: Path) -> None:
+    lines = [
+        {"prompt": "Where is my parcel? It has not come.", "task": "order_status"},
+        {"prompt": "My parcel is late, where is it?", "task": "order_status"},
+        {"prompt": "Write a limerick about the coffee machine.", "task": "banter"},
+    ]
+    file = written(tmp_path, "\n".join(map(json.dumps, lines)), "examples.jsonl")
+    assert installation.json("policy", "examples", "add", *ON_GLOBEX, file)["examples"] == 3
+    explain = ("policy", "explain", "--prompt", "where is my parcel, it is late")
+    assert installation.json(*explain, *ON_GLOBEX)["task"]["value"] == "order_status"
+    assert installation.json(*explain, "--tenant", "Initech")["task"]["decided_by"] != "example"
+    listed = installation.json("policy", "examples", "list", *ON_GLOBEX)
+    assert {each["task"] for each in listed} == {"order_status", "banter"}
+    first = listed[0]["example_id"]
+    assert installation.json("policy", "examples", "remove", *ON_GLOBEX, first)["examples"] == 2
+    assert installation.json("policy", "examples", "remove", *ON_GLOBEX, "--all")["examples"] == 0
+    assert installation.json(*explain, *ON_GLOBEX)["task"]["decided_by"] != "example"
+
+
+def test_a_file_with_a_bad_line_adds_nothing(installation: Installation, tmp_path: Path) -> None:
+    file = written(tmp_path, '{"prompt": "a", "task": "t"}\n{"prompt": "b"}', "examples.jsonl")
+    refused = installation.run("policy", "examples", "add", *ON_GLOBEX, file)
+    assert (refused.exit_code, "Line 2 of" in refused.stderr) == (1, True)
+    assert installation.json("policy", "examples", "list", *ON_GLOBEX) == []

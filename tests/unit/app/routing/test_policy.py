@@ -105,6 +105,11 @@ def test_tenants_own_task_may_be_routed_by() -> None:
     assert compile_policy(json.dumps(document).encode()).keywords[0].task == "refund"
 
 
+def test_a_task_may_be_declared_without_words_because_examples_tell_it() -> None:
+    document = make_document(keywords={"refund": []}, rules=[rule(when={"task": "refund"})])
+    assert compile_policy(json.dumps(document).encode()).rules[0].name == "r"
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [
