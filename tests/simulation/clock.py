@@ -19,11 +19,11 @@ class _Jumping(selectors.BaseSelector):
         self.now_s = 0.0
         self._keys: dict[object, selectors.SelectorKey] = {}
 
-    def register(self, fileobj: object, events: int, data: object = None) -> selectors.SelectorKey:  # type: ignore[override]
+    def register(self, fileobj: object, events: int, data: object = None) -> selectors.SelectorKey:
         """The loop's own pipe, which nobody writes to."""
-        return self._keys.setdefault(fileobj, selectors.SelectorKey(fileobj, 0, events, data))  # type: ignore[arg-type]
+        return self._keys.setdefault(fileobj, selectors.SelectorKey(fileobj, 0, events, data))
 
-    def unregister(self, fileobj: object) -> selectors.SelectorKey:  # type: ignore[override]
+    def unregister(self, fileobj: object) -> selectors.SelectorKey:
         """At the end."""
         return self._keys.pop(fileobj)
 
@@ -34,7 +34,7 @@ class _Jumping(selectors.BaseSelector):
         self.now_s += max(0.0, timeout)
         return []
 
-    def get_map(self) -> Mapping[object, selectors.SelectorKey]:  # type: ignore[override]
+    def get_map(self) -> Mapping[object, selectors.SelectorKey]:
         """What is registered."""
         return self._keys
 

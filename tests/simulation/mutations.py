@@ -98,11 +98,11 @@ def _orphan_settled_twice(patch: pytest.MonkeyPatch) -> None:
 def _adjusting_with(settle: Any) -> Any:
     def adjust(self: Store, now_s: float, *arguments: Any) -> int:
         plain = self.settle
-        self.settle = lambda *rest: settle(self, *rest)  # type: ignore[method-assign]
+        self.settle = lambda *rest: settle(self, *rest)
         try:
             return Store.adjust(self, now_s, *arguments)
         finally:
-            self.settle = plain  # type: ignore[method-assign]
+            self.settle = plain
 
     return adjust
 

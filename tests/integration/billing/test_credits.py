@@ -29,7 +29,7 @@ async def give(database: Database, books: Books, amount: int, **fields: object) 
         SYSTEM,
         books.tenant_id,
         amount_nano_usd=amount,
-        **({"kind": "prepaid"} | fields),  # type: ignore[arg-type]
+        **({"kind": "prepaid"} | fields),  # type: ignore[arg-type]  # fields by name
     )
 
 
