@@ -1,6 +1,19 @@
 """How much: plans, the price book, budgets and reservations, request records, rollups and the ledger."""
 
-from billing.budgets import LIMIT_NANO_USD_MAX, Budget, BudgetPeriod, list_budgets, remove_budget, set_budget
+from billing.budgets import (
+    END_USERS_MAX_DEFAULT,
+    LIMIT_NANO_USD_MAX,
+    Budget,
+    BudgetEvent,
+    BudgetMode,
+    BudgetPeriod,
+    EndUserSpend,
+    list_budget_events,
+    list_budgets,
+    list_end_users,
+    remove_budget,
+    set_budget,
+)
 from billing.commit_meter import CommitMeter
 from billing.credit import CreditGrant, CreditKind
 from billing.credits import CreditState, credit_states, draw_credit, grant_credit
@@ -63,6 +76,7 @@ from billing.usage import MediaTokens, Usage
 
 __all__ = [
     "DEFAULT_PLAN_ID",
+    "END_USERS_MAX_DEFAULT",
     "LIMIT_NANO_USD_MAX",
     "PLANS",
     "STATEMENT_COLUMNS",
@@ -74,8 +88,10 @@ __all__ = [
     "BillingSnapshot",
     "Budget",
     "BudgetContended",
+    "BudgetEvent",
     "BudgetFacts",
     "BudgetInvalid",
+    "BudgetMode",
     "BudgetPeriod",
     "BudgetUsedUp",
     "CallerLimits",
@@ -91,6 +107,7 @@ __all__ = [
     "CreditState",
     "Currency",
     "Drift",
+    "EndUserSpend",
     "Feature",
     "FeatureNotInPlan",
     "IdempotencyKeys",
@@ -147,7 +164,9 @@ __all__ = [
     "grant_credit",
     "import_price_book",
     "latency_bounds_ms",
+    "list_budget_events",
     "list_budgets",
+    "list_end_users",
     "list_requests",
     "list_traffic_limits",
     "percentile_ms",

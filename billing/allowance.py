@@ -35,6 +35,7 @@ class Grant:
     reset_ms: int
     headroom_nano_usd: int | None
     unspent_nano_usd: int | None
+    prefers_cheaper: bool = False
 
 
 @dataclass(slots=True)
@@ -108,6 +109,7 @@ def admission(request: AdmissionRequest, grant: Grant, left: int, age_ns: int) -
         rate_reset_ms=max(0, grant.reset_ms - age_ns // NS_PER_MS),
         headroom_nano_usd=grant.headroom_nano_usd,
         unspent_nano_usd=grant.unspent_nano_usd,
+        prefers_cheaper=grant.prefers_cheaper,
     )
 
 

@@ -209,11 +209,12 @@ class CommitMeter:
         except DATABASE_ERRORS:
             return MeterUnavailable("The budget that refuses could not be read. Nothing was charged; retry shortly.")
         assert named is not None, "budgets are marked as removed and never deleted"
-        scope, scope_name, period = named
         facts = BudgetFacts(
-            scope=scope,
-            scope_name=scope_name,
-            period=period,
+            scope=named.scope,
+            scope_name=named.scope_name,
+            period=named.period,
+            model=named.model,
+            end_user=reservation.end_user if named.is_per_end_user else None,
             limit_nano_usd=row.limit_nano_usd,
             spent_nano_usd=row.spent_nano_usd,
             reserved_nano_usd=row.reserved_nano_usd,

@@ -36,6 +36,7 @@ class LostAttempt(msgspec.Struct, frozen=True, kw_only=True):
     is_simulated: bool
     amount_nano_usd: int
     created_at: datetime
+    end_user: str | None = None
 
 
 def interrupted_record(lost: Sequence[LostAttempt]) -> RequestRecord:
@@ -52,6 +53,7 @@ def interrupted_record(lost: Sequence[LostAttempt]) -> RequestRecord:
         is_streamed=False,
         started_at=first.created_at,
         request_model=f"{last.provider_name}/{last.model}",
+        end_user=last.end_user,
         outcome=Outcome.INTERRUPTED,
         http_status=HTTP_STATUS,
         latency_ms=0,

@@ -31,6 +31,7 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
     rate_reset_ms: int
     headroom_nano_usd: int | None = None  # limit - spent - reserved of the tightest budget; None: no budget
     unspent_nano_usd: int | None = None  # limit - spent of the same budget
+    prefers_cheaper: bool = False  # a budget is so far used that cheaper models are preferred
 
 
 class RateState(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +59,7 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
     model: str = ""
     credential_owner: CredentialOwner = "platform"
     is_simulated: bool = False
+    end_user: str | None = None
 
 
 class Meter(Protocol):
@@ -93,6 +95,8 @@ class BudgetFacts(msgspec.Struct, frozen=True, kw_only=True):
     scope: str  # 'tenant' | 'project' | 'api_key'
     scope_name: str
     period: str
+    model: str | None = None
+    end_user: str | None = None
     limit_nano_usd: int
     spent_nano_usd: int
     reserved_nano_usd: int

@@ -50,6 +50,7 @@ async def admit_batch(connection: Connection, requests: Sequence[tuple[Admission
             reset_ms=row["reset_ms"],
             headroom_nano_usd=row["headroom_nano_usd"],
             unspent_nano_usd=row["unspent_nano_usd"],
+            prefers_cheaper=bool(row["prefers_cheaper"]),
         )
         for row in rows
     ]

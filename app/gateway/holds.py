@@ -32,6 +32,7 @@ class Holds:
                 model=candidate.model,
                 credential_owner=candidate.credential_owner,
                 is_simulated=candidate.is_simulated,
+                end_user=exchange.end_user,
             )
         )
 

@@ -9,6 +9,7 @@ ends its request, exactly one record of it is settled.
 from types import TracebackType
 from uuid import UUID
 
+import msgspec
 from uuid_utils.compat import uuid7
 
 from app.errors import row_of
@@ -21,7 +22,17 @@ from app.gateway.reply import count_reply, decision_headers, stream_reply, whole
 from app.gateway.settlement import Settlement
 from app.gateway.tenant_view import TenantView, TenantViews
 from app.routing import Exclusion, NoCandidateLeft, OverBudget, RouteDecision, classify, decide, names_model
-from billing import Admission, AdmissionRequest, Meter, Outcome, RateLimited, Reservation, Traffic
+from billing import (
+    Admission,
+    AdmissionRequest,
+    BudgetContended,
+    BudgetUsedUp,
+    Meter,
+    Outcome,
+    RateLimited,
+    Reservation,
+    Traffic,
+)
 from tenants import Principal, Scope, ScopeMissing, Snapshot
 
 
@@ -67,7 +78,7 @@ class Pipeline:
                     return joined  # and no record: both are one request
                 exchange.turn = joined
             decision = await self._route(exchange, view)  # 3, 4
-            opened = await self._attempts.open(exchange, decision, view)  # 5
+            opened = await self._open(exchange, decision, view)  # 5
         return await self._respond(exchange, opened)  # 6, 7
 
     async def count_tokens(self, call: Call) -> Reply:
@@ -162,10 +173,34 @@ class Pipeline:
             table,
             headroom_nano_usd=admission.headroom_nano_usd,
             unspent_nano_usd=admission.unspent_nano_usd,
+            prefers_cheaper=admission.prefers_cheaper,
             request_id=exchange.call.request_id,
             latency_ms_of=self._attempts.pace.latency_ms,
         )
         return exchange.decision
+
+    async def _open(self, exchange: Exchange, decision: RouteDecision, view: TenantView) -> Opened:
+        """Try the candidates. Where budgets refuse that the route did not know of, decide once more within their room.
+
+        What covers an end user or a model is asked about when a bound is reserved, and what is known of the others may
+        be a second old; an output limit that the caller did not say can be cut to what is left.
+        """
+        try:
+            return await self._attempts.open(exchange, decision, view)
+        except (BudgetUsedUp, BudgetContended) as error:
+            admission, request = exchange.admission, exchange.request
+            assert admission is not None
+            assert request is not None
+            room = error.facts.limit_nano_usd - error.facts.spent_nano_usd - error.facts.reserved_nano_usd
+            is_known = admission.headroom_nano_usd is not None and admission.headroom_nano_usd <= room
+            if is_known or room <= 0 or request.facts.output_tokens_wanted is not None or exchange.attempts:
+                raise
+            exchange.admission = msgspec.structs.replace(
+                admission,
+                headroom_nano_usd=room,
+                unspent_nano_usd=error.facts.limit_nano_usd - error.facts.spent_nano_usd,
+            )
+        return await self._attempts.open(exchange, await self._route(exchange, view), view)
 
     async def _name_the_budget(self, exchange: Exchange, decision: RouteDecision) -> None:
         """Ask the meter for the cheapest candidate's bound, so that the error names scope, limit, used and reset."""
@@ -190,6 +225,7 @@ class Pipeline:
                 provider_name=provider_name,
                 model=model,
                 is_simulated=cheapest.is_simulated,
+                end_user=exchange.end_user,
             )
         )
         await self._meter.release(principal.tenant_id, attempt_id)

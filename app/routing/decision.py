@@ -203,6 +203,7 @@ class RouteDecision(msgspec.Struct, frozen=True, kw_only=True):
     refusal: str | None = None
     plan_id: str = ""
     headroom_nano_usd: int | None = None  # as it was seen; None: no budget covers the request
+    is_saving: bool = False  # a budget is so far used that the cheapest comes first
     choice: msgspec.Raw = NO_CHOICE  # the strategy and its parameters
     draw: str | None = None  # of a strategy that draws; None: nothing was drawn
     first_token_ms_max: int | None = None  # the rule's patience with each candidate

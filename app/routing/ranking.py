@@ -128,8 +128,13 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         )
 
 
-def rank(lineup: Lineup, demand: Demand, circumstances: Circumstances = QUIET) -> Ranking:
-    """Order the rows that fit. Ties go to the cheaper, then to the tenant's own credential."""
+def rank(
+    lineup: Lineup, demand: Demand, circumstances: Circumstances = QUIET, *, prefers_cheaper: bool = False
+) -> Ranking:
+    """Order the rows that fit, by the choice's strategy or the cheapest first.
+
+    Ties go to the cheaper, then to the tenant's own credential.
+    """
     capable, rated = lineup.capable(demand.needs, demand.facts.features), lineup.rated(demand.task)
     falls = {**rated.falls, **capable.falls, **_barred_by_size(lineup, capable, demand)}
     input_tokens, output_tokens = demand.facts.input_tokens_estimate, demand.output_tokens_typical
@@ -145,7 +150,10 @@ def rank(lineup: Lineup, demand: Demand, circumstances: Circumstances = QUIET) -
         live = _live(lineup, rated, estimates, demand, circumstances)
         falls |= {row: NO_ANSWER for row, _ in lineup.tables if row not in live.answers}
         falls |= _too_slow(lineup.choice.latency_ms_max, live.latencies_ms)
-    order = _ordered(lineup, rated.groups, estimates, live)
+    if prefers_cheaper:
+        order = sorted(lineup.by_tie, key=estimates.__getitem__)
+    else:
+        order = _ordered(lineup, rated.groups, estimates, live)
     fitting = lineup.by_tie
     if falls:
         order = [row for row in order if row not in falls]

@@ -68,6 +68,7 @@ class DecisionView(msgspec.Struct, Generic[Candidates], frozen=True, kw_only=Tru
     candidates: Candidates
     plan_id: str
     headroom_nano_usd: int | None
+    is_saving: bool
     baseline_model: str | None
     choice: msgspec.Raw
     draw: str | None
@@ -147,6 +148,7 @@ def decision_view(decision: RouteDecision, candidates: Candidates) -> DecisionVi
         candidates=candidates,
         plan_id=decision.plan_id,
         headroom_nano_usd=decision.headroom_nano_usd,
+        is_saving=decision.is_saving,
         baseline_model=None if baseline is None else baseline.name,
         choice=decision.choice,
         draw=decision.draw,

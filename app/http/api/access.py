@@ -53,6 +53,8 @@ SCOPE_BY_ROUTE: Final[Mapping[tuple[str, str], Scope | None]] = {
     ("GET", f"{ROOT}/budgets"): Scope.USAGE_READ,
     ("GET", f"{ROOT}/credit"): Scope.USAGE_READ,
     ("POST", f"{ROOT}/budgets"): Scope.BUDGETS_WRITE,
+    ("GET", f"{ROOT}/budgets/events"): Scope.USAGE_READ,
+    ("GET", f"{ROOT}/budgets/{{budget_id}}/end-users"): Scope.BUDGETS_WRITE,
     ("DELETE", f"{ROOT}/budgets/{{budget_id}}"): Scope.BUDGETS_WRITE,
     ("GET", f"{ROOT}/quality"): Scope.USAGE_READ,
     ("GET", f"{ROOT}/evaluations"): Scope.USAGE_READ,

@@ -85,6 +85,8 @@ MATRIX: Mapping[Door, Needs | Scope] = {
     Door("GET", f"{API_V1}/budgets"): Scope.USAGE_READ,
     Door("GET", f"{API_V1}/credit"): Scope.USAGE_READ,
     Door("POST", f"{API_V1}/budgets"): Scope.BUDGETS_WRITE,
+    Door("GET", f"{API_V1}/budgets/events"): Scope.USAGE_READ,
+    Door("GET", f"{API_V1}/budgets/{{budget_id}}/end-users"): Scope.BUDGETS_WRITE,
     Door("DELETE", f"{API_V1}/budgets/{{budget_id}}"): Scope.BUDGETS_WRITE,
     Door("GET", f"{API_V1}/limits"): Scope.USAGE_READ,
     Door("POST", f"{API_V1}/limits"): Scope.BUDGETS_WRITE,

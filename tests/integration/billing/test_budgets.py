@@ -122,6 +122,11 @@ async def test_a_budget_takes_the_tenants_time_zone(database: Database) -> None:
         ("month", "America/New_York", "2026-11-15T12:00Z", "2026-11-01T04:00Z", "2026-12-01T05:00Z"),
         ("month", "Pacific/Auckland", "2026-11-30T12:00Z", "2026-11-30T11:00Z", "2026-12-31T11:00Z"),
         ("day", "Asia/Kolkata", "2026-11-24T20:00Z", "2026-11-24T18:30Z", "2026-11-25T18:30Z"),
+        # Havana's clocks go back from 1:00 to midnight, which comes twice; Cairo's go forward at midnight.
+        ("day", "America/Havana", "2026-11-01T04:30Z", "2026-11-01T04:00Z", "2026-11-02T05:00Z"),
+        ("day", "America/Havana", "2026-11-01T05:30Z", "2026-11-01T04:00Z", "2026-11-02T05:00Z"),
+        ("day", "America/Havana", "2026-11-01T03:59Z", "2026-10-31T04:00Z", "2026-11-01T04:00Z"),
+        ("day", "Africa/Cairo", "2026-04-24T10:00Z", "2026-04-23T22:00Z", "2026-04-24T21:00Z"),
         ("month", "UTC", "2028-02-29T23:59Z", "2028-02-01T00:00Z", "2028-03-01T00:00Z"),
     ],
 )
