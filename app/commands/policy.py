@@ -17,7 +17,7 @@ from app.commands.named import opened_tenant, tenant_option
 from app.commands.opened import Opened
 from app.commands.output import Failed, as_json, command, show
 from app.commands.policy_examples import examples
-from app.commands.policy_explained import show_decision
+from app.commands.policy_explained import show_decision, show_draft
 from app.commands.policy_file import read_policy_file
 from app.gateway.tenant_view import DEFAULT_POLICY, TenantView, TenantViews
 from app.providers import decode_chat, read_facts
@@ -34,6 +34,8 @@ from app.routing import (
     classify,
     compile_policy,
     decide,
+    load_default_policy,
+    write_policy,
     yaml_of,
 )
 from billing import BillingSnapshot, list_budgets
@@ -107,6 +109,30 @@ async def apply(tenant_name: str, name: str, file: Path, is_json: bool) -> None:
         _refuse(file, check_policy(document, _model_names(await _view(parts, tenant_id))))
         published = await publish_policy(parts.database, parts.actor, tenant_id, name, document)
     show({"tenant_id": tenant_id, "name": name, "version": published.version}, is_json=is_json)
+
+
+@policy.command()
+@tenant_option
+@policy_name_option
+@click.argument("text")
+@click.option("--apply", "is_applied", is_flag=True, help="Put the draft in force, if all of it was understood.")
+@as_json
+@command
+async def write(tenant_name: str, name: str, text: str, is_applied: bool, is_json: bool) -> None:
+    """Draft rules from plain words, such as "route all customer support to Mistral 7B". Shows what would change."""
+    async with opened_tenant(tenant_name) as (parts, tenant_id):
+        known = _model_names(await _view(parts, tenant_id))
+        snapshot = Snapshot(parts.database, parts.vault)
+        stored = await snapshot.policy(tenant_id, name) or await snapshot.policy(PLATFORM_TENANT_ID, name)
+        draft = write_policy(text, stored.document if stored else load_default_policy(), known)
+        show_draft(draft, is_json=is_json)
+        if draft.not_understood and (is_applied or not draft.understood):
+            raise Failed("Not all of it was understood; nothing was changed.")
+        if is_applied:
+            document = bytes(draft.document)
+            _refuse(Path("the draft"), check_policy(document, known))
+            published = await publish_policy(parts.database, parts.actor, tenant_id, name, document)
+            click.echo(f"{name}@{published.version} is in force.", err=True)
 
 
 @policy.command()

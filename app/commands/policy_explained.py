@@ -1,9 +1,10 @@
 """A route decision on a terminal: signals, rule, and each candidate with why it was or was not taken."""
 
 import click
+import msgspec
 
 from app.commands.output import print_table
-from app.routing import Evidence, RouteDecision, Verdict, decision_json
+from app.routing import Evidence, PolicyDraft, RouteDecision, Verdict, decision_json
 from billing import usd
 
 
@@ -30,6 +31,19 @@ def show_decision(decision: RouteDecision, *, is_json: bool) -> None:
         [_row(verdict) for verdict in decision.verdicts],
         numbers=("rank", "expected quality", "estimate", "bound"),
     )
+
+
+def show_draft(draft: PolicyDraft, *, is_json: bool) -> None:
+    """Print what was understood, what was not, and what the draft changes."""
+    if is_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(draft)))
+        return
+    for rule in draft.understood:
+        kind = "everything else" if rule.is_default else "nothing but these" if rule.is_guard else "rule"
+        click.echo(f"{kind}: '{rule.said}' → {', '.join(rule.candidates)} ({rule.strategy})", err=True)
+    for problem in draft.not_understood:
+        click.echo(f"not understood: {problem}", err=True)
+    click.echo(draft.diff)
 
 
 def _evidence(evidence: Evidence) -> str:

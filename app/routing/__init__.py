@@ -34,6 +34,7 @@ from app.routing.quality import Estimate, Measured, Prior, QualitySource, estima
 from app.routing.quality import Evidence as QualityEvidence
 from app.routing.record import decision_record, explain_record
 from app.routing.router import Router, fit_router
+from app.routing.spoken import PolicyDraft, SpokenRule, write_policy
 from app.routing.table import AUTO, NAMED_MODEL_RULE, RouteTable, names_model
 from app.routing.taxonomy import (
     TYPICAL_OUTPUT_TOKENS,
@@ -72,6 +73,7 @@ __all__ = [
     "NoCandidateLeft",
     "OverBudget",
     "Policy",
+    "PolicyDraft",
     "PolicyInvalid",
     "PolicyNotFound",
     "Prior",
@@ -88,6 +90,7 @@ __all__ = [
     "Sensitivity",
     "SensitivityUnknown",
     "Signals",
+    "SpokenRule",
     "Task",
     "Verdict",
     "build_index",
@@ -109,5 +112,6 @@ __all__ = [
     "names_model",
     "price_beliefs",
     "route_header",
+    "write_policy",
     "yaml_of",
 ]

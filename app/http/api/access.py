@@ -50,6 +50,7 @@ SCOPE_BY_ROUTE: Final[Mapping[tuple[str, str], Scope | None]] = {
     ("GET", f"{ROOT}/examples"): Scope.POLICIES_WRITE,
     ("POST", f"{ROOT}/examples"): Scope.POLICIES_WRITE,
     ("DELETE", f"{ROOT}/examples/{{example_id}}"): Scope.POLICIES_WRITE,
+    ("POST", f"{ROOT}/policies/{{policy_name}}/draft"): Scope.POLICIES_WRITE,
     ("GET", f"{ROOT}/budgets"): Scope.USAGE_READ,
     ("GET", f"{ROOT}/credit"): Scope.USAGE_READ,
     ("POST", f"{ROOT}/budgets"): Scope.BUDGETS_WRITE,

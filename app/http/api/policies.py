@@ -6,17 +6,18 @@ Invariant: with `if-match` a version is replaced by whoever read it, or not at a
 import re
 from datetime import datetime
 from typing import Annotated, Any, Final
+from uuid import UUID
 
 import msgspec
-from litestar import Controller, Response, get, put
+from litestar import Controller, Response, get, post, put
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
 from app.gateway.errors import HeaderInvalid
 from app.http.api.access import AnyRequest, Caller
 from app.http.api.answers import PAGE, Limit, Page, answer_of, page_within
-from app.http.api.services import Services
-from app.routing import PolicyInvalid, check_policy
-from tenants import PublishedPolicy, find_policy, list_policies, publish_policy
+from app.http.api.services import ManagementServices, Services
+from app.routing import PolicyDraft, PolicyInvalid, check_policy, load_default_policy, write_policy
+from tenants import PLATFORM_TENANT_ID, NotFound, PublishedPolicy, find_policy, list_policies, publish_policy
 
 VERSION: Final = re.compile(r'"([1-9][0-9]{0,8})"')
 NAME_CHARACTERS_MAX: Final = 64
@@ -45,6 +46,12 @@ class PolicyAnswer(PolicyLine, frozen=True, kw_only=True):
     document: msgspec.Raw
 
 
+class PlainWords(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What somebody wants, as they would say it: "route all customer support to Mistral 7B"."""
+
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=4_000)]
+
+
 class Policies(Controller):
     """The tenant's own policies; where it has none called `default`, the platform's serves it."""
 
@@ -66,6 +73,17 @@ class Policies(Controller):
     ) -> Response[PolicyAnswer]:
         """The active version with its document; the ETag is what `if-match` takes."""
         return _response(await find_policy(services.database, caller.tenant_id, policy_name))
+
+    @post("/{policy_name:str}/draft", status_code=200, summary="Draft a policy from plain words")
+    async def draft_policy(
+        self, caller: Caller, services: Services, policy_name: FromPath[str], data: JSONBody[PlainWords]
+    ) -> PolicyDraft:
+        """Work what is said into the policy in force, for review: nothing is changed.
+
+        Each clause is told back as it was understood; what was not understood makes no rule.
+        """
+        in_force = await _in_force(services, caller.tenant_id, policy_name)
+        return write_policy(data.text, in_force, await services.known_models(caller.tenant_id))
 
     @put("/{policy_name:str}", summary="Publish a policy")
     async def publish_policy(
@@ -89,6 +107,16 @@ class Policies(Controller):
             services.database, caller.principal.actor, caller.tenant_id, policy_name, document, replaces=replaces
         )
         return _response(published)
+
+
+async def _in_force(services: ManagementServices, tenant_id: UUID, policy_name: str) -> bytes:
+    """The document that serves the tenant under this name: its own, the platform's, or the one to begin with."""
+    for owner in (tenant_id, PLATFORM_TENANT_ID):
+        try:
+            return (await find_policy(services.database, owner, policy_name)).document
+        except NotFound:
+            continue
+    return load_default_policy()
 
 
 def _replaced(if_match: str | None, if_none_match: str | None) -> int | None:

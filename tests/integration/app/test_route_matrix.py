@@ -82,6 +82,7 @@ MATRIX: Mapping[Door, Needs | Scope] = {
     Door("GET", f"{API_V1}/examples"): Scope.POLICIES_WRITE,
     Door("POST", f"{API_V1}/examples"): Scope.POLICIES_WRITE,
     Door("DELETE", f"{API_V1}/examples/{{example_id}}"): Scope.POLICIES_WRITE,
+    Door("POST", f"{API_V1}/policies/{{policy_name}}/draft"): Scope.POLICIES_WRITE,
     Door("GET", f"{API_V1}/budgets"): Scope.USAGE_READ,
     Door("GET", f"{API_V1}/credit"): Scope.USAGE_READ,
     Door("POST", f"{API_V1}/budgets"): Scope.BUDGETS_WRITE,
@@ -124,6 +125,7 @@ BODIES: Mapping[str, Any] = {
     f"{API_V1}/limits": {"kind": "tokens_per_day", "limit_count": 1_000_000_000},
     f"{API_V1}/policies/{{policy_name}}": {"name": "fresh", "default": {"candidates": ["sandbox/swift-mini"]}},
     f"{API_V1}/examples": {"examples": [{"prompt": "Where is my parcel?", "task": "order_status"}]},
+    f"{API_V1}/policies/{{policy_name}}/draft": {"text": "summaries to swift-mini"},
     f"{V1}/chat/completions": {"model": "auto", "messages": [{"role": "user", "content": "hi"}]},
     f"{V1}/messages": {"model": "auto", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]},
     f"{V1}/messages/count_tokens": {"model": "auto", "messages": [{"role": "user", "content": "hi"}]},
@@ -140,7 +142,10 @@ BODIES: Mapping[str, Any] = {
     f"{V1}/route": {"model": "auto", "messages": [{"role": "user", "content": "hi"}]},
 }
 # A policy's name is no id: another tenant of the same name publishes its own.
-OWN_NAMESPACE = Door("PUT", f"{API_V1}/policies/{{policy_name}}")
+OWN_NAMESPACE = {
+    Door("PUT", f"{API_V1}/policies/{{policy_name}}"),
+    Door("POST", f"{API_V1}/policies/{{policy_name}}/draft"),
+}
 
 
 ACCOUNT = (
@@ -245,7 +250,7 @@ async def test_another_tenants_ids_lead_nowhere_and_tell_nothing(world: World) -
         for name, headers in strangers.items():
             told = await knock(world, door, ids, headers)
             is_refused = told.status in {401, 403, 404} or told.is_led_to_sign_in
-            if "{" in door.path and not is_refused and (door, name) != (OWN_NAMESPACE, "a management key"):
+            if "{" in door.path and not is_refused and not (door in OWN_NAMESPACE and name == "a management key"):
                 let_in.append((door, name, told.status, told.text[:200]))
             leaks += [(door, name, canary) for canary in _told(told.text, canaries, ids, door)]
     for verb, path, body in _ids_in_bodies(world, ids):

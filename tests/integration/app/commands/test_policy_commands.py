@@ -149,3 +149,22 @@ def test_a_file_with_a_bad_line_adds_nothing(installation: Installation, tmp_pat
     refused = installation.run("policy", "examples", "add", *ON_GLOBEX, file)
     assert (refused.exit_code, "Line 2 of" in refused.stderr) == (1, True)
     assert installation.json("policy", "examples", "list", *ON_GLOBEX) == []
+
+
+def test_plain_words_become_a_draft_that_is_applied_only_when_asked(installation: Installation) -> None:
+    said = "Route all customer support to swift-mini and legal questions to the best sandbox model."
+    before = installation.json("policy", "show", *ON_GLOBEX)["version"]
+    draft = installation.json("policy", "write", *ON_GLOBEX, said)
+    assert [rule["when"] for rule in draft["understood"]] == [{"task": "customer_support"}, {"domain": "legal"}]
+    assert installation.json("policy", "show", *ON_GLOBEX)["version"] == before
+    shown = installation.run("policy", "write", *ON_GLOBEX, said)
+    assert "+- name: route all customer support to swift mini" in shown.stdout
+    assert "Not all of it was understood" in installation.refused(
+        "policy", "write", *ON_GLOBEX, "--apply", "poems to Bard"
+    )
+    assert "is in force" in installation.run("policy", "write", *ON_GLOBEX, "--apply", said).stderr
+    decision = installation.json("policy", "explain", *ON_GLOBEX, "--prompt", "x", "--task", "customer_support")
+    assert (decision["rule"], decision["candidates"][0]["name"]) == (
+        "route all customer support to swift mini",
+        "sandbox/swift-mini",
+    )

@@ -323,3 +323,16 @@ async def test_what_the_plan_does_not_unlock_is_refused_with_the_plans_that_do(w
     assert (
         await api("POST", "/credentials", {"provider_name": "openai", "secret": "sk-0123456789abcdef"})
     ).status == 201
+
+
+async def test_a_policy_is_drafted_from_plain_words_and_changes_nothing(world: World) -> None:
+    api = await API.of(world, world.acme)
+    drafted = await api("POST", "/policies/default/draft", {"text": "poems to deep-large, urgent mails to swift-mini"})
+    assert drafted.status == 200, drafted.text
+    (rule,) = drafted.body["understood"]
+    assert (rule["when"], rule["candidates"]) == ({"task": "creative_writing"}, ["sandbox/deep-large"])
+    assert any("'urgent'" in problem for problem in drafted.body["not_understood"])
+    assert (await api("GET", "/policies")).body["data"] == []
+    published = await api("PUT", "/policies/default", drafted.body["document"])
+    assert published.status == 200, published.text
+    assert published.body["document"]["rules"][0]["name"] == "poems to deep large"
