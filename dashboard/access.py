@@ -71,7 +71,7 @@ async def session_of(connection: Connection, door: Door, services: ConsoleServic
     return session
 
 
-def provide_session(request: AnyRequest) -> ConsoleSession:
+def provide_session(request: Connection) -> ConsoleSession:
     """The session that the guard found."""
     session: ConsoleSession = request.state[STATE_KEY]
     return session

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Request, Response
-from litestar.datastructures import State
+from litestar.datastructures import Cookie, State
 from litestar.response import Redirect
 
 from dashboard import formats
@@ -31,6 +31,7 @@ PAGE_HEADERS: Final = {
 HTTPS_HEADERS: Final = {"strict-transport-security": "max-age=31536000"}
 THEME_COOKIE: Final = "signalbox_theme"
 THEMES: Final = ("light", "dark")
+FLASH_COOKIE: Final = "signalbox_flash"
 
 AnyRequest = Request[Any, Any, State]
 
@@ -45,7 +46,14 @@ def page(request: AnyRequest, template: str, *, status: int = 200, **context: ob
     """Render a template."""
     theme = request.cookies.get(THEME_COOKIE, "")
     body = _TEMPLATES.get_template(template).render(theme=theme if theme in THEMES else "", **context)
-    return Response(body, status_code=status, headers=_headers(request), media_type="text/html; charset=utf-8")
+    response = Response(body, status_code=status, headers=_headers(request), media_type="text/html; charset=utf-8")
+    for name in request.cookies:
+        if name.endswith(FLASH_COOKIE):  # said once
+            is_secure = name != FLASH_COOKIE
+            response.set_cookie(
+                Cookie(key=name, value="", path="/", max_age=0, httponly=True, secure=is_secure, samesite="lax")
+            )
+    return response
 
 
 def go_to(request: AnyRequest, address: str) -> Redirect:

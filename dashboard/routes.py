@@ -11,18 +11,17 @@ from typing import Any, Final
 from litestar import Response, Router, get
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, NotAuthorizedException, NotFoundException
+from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath
 
-from dashboard.access import STAFF_DOOR, TENANT_DOOR, Door, only_through, provide_session
+from dashboard.access import STAFF_DOOR, TENANT_DOOR, Connection, Door, only_through, provide_session
 from dashboard.assets import asset
-from dashboard.pages.operator import move_tenant, operator_tenants
-from dashboard.pages.overview import overview
-from dashboard.pages.quality import quality
-from dashboard.pages.requests import one_request, requests
+from dashboard.navigation import MENU_KEY, ROW_KEY, Menu, PageRow
 from dashboard.pages.sign_in import sign_in_routes, sign_out_route
+from dashboard.pages.table import STAFF_PAGES, TENANT_PAGES
 from dashboard.render import AnyRequest, go_to, page, url
 from dashboard.services import ConsoleServices
-from tenants import DatabaseUnavailable
+from tenants import DatabaseUnavailable, ScopeMissing
 
 FORM_BYTES_MAX: Final = 16_384
 FAULT: Final = "The console failed on this page; nothing was changed. Reload it, and tell the operator if it stays."
@@ -47,29 +46,48 @@ def console_routes(services: ConsoleServices) -> Sequence[Router]:
     sign_in = [*sign_in_routes(TENANT_DOOR), *sign_in_routes(STAFF_DOOR)]
     return (
         _router(services, [asset, nowhere, *sign_in]),
-        _router(services, [overview, quality, requests, one_request, sign_out_route(TENANT_DOOR)], door=TENANT_DOOR),
-        _router(services, [operator_tenants, move_tenant, sign_out_route(STAFF_DOOR)], door=STAFF_DOOR),
+        *_console(services, TENANT_DOOR, TENANT_PAGES),
+        *_console(services, STAFF_DOOR, STAFF_PAGES),
     )
 
 
-def _router(services: ConsoleServices, routes: Sequence[Any], door: Door | None = None) -> Router:
+def _console(services: ConsoleServices, door: Door, menu: Menu) -> Sequence[Router]:
+    built = [row for row in menu if row.routes]
+    return (
+        _router(services, [sign_out_route(door)], door=door),
+        *(_router(services, row.routes, door=door, menu=menu, row=row) for row in built),
+    )
+
+
+def _router(
+    services: ConsoleServices, routes: Sequence[Any], *, door: Door | None = None, menu: Menu = (),
+    row: PageRow | None = None,
+) -> Router:  # fmt: skip
     dependencies = {"services": Provide(lambda: services, sync_to_thread=False, use_cache=True)}
     if door is not None:
         dependencies["session"] = Provide(provide_session, sync_to_thread=False)
     return Router(
         path="/",
         route_handlers=routes,
-        guards=[] if door is None else [only_through(door, services)],
+        guards=[] if door is None else [only_through(door, services), _only_with_scope],
         dependencies=dependencies,
         exception_handlers={
             NotAuthorizedException: _signed_out,
             HTTPException: _refused,
+            ScopeMissing: _not_allowed,
             DatabaseUnavailable: _unavailable,
             Exception: _fault,
         },
         request_max_body_size=FORM_BYTES_MAX,
         include_in_schema=False,
+        opt={MENU_KEY: menu, ROW_KEY: row},
     )
+
+
+def _only_with_scope(connection: Connection, route: BaseRouteHandler) -> None:
+    row: PageRow | None = route.opt[ROW_KEY]
+    if row is not None:
+        provide_session(connection).require(row.scope)
 
 
 def _signed_out(request: AnyRequest, _: Exception) -> Response[Any]:
@@ -82,6 +100,10 @@ def _signed_out(request: AnyRequest, _: Exception) -> Response[Any]:
 def _refused(request: AnyRequest, error: HTTPException) -> Response[Any]:
     heading, message = REFUSALS.get(error.status_code, ("That did not work", ""))
     return _message(request, error.status_code, heading, message or str(error.detail))
+
+
+def _not_allowed(request: AnyRequest, error: Exception) -> Response[Any]:
+    return _message(request, 403, "Not yours to do", f"{error} Ask an owner or admin of this tenant.")
 
 
 def _unavailable(request: AnyRequest, error: Exception) -> Response[Any]:

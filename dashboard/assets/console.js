@@ -82,19 +82,27 @@ const near = new IntersectionObserver(
 if (window.Plotly) all("[data-figure]").forEach((element) => near.observe(element));
 
 // ---- forms that only read submit when they change; empty fields stay out of the URL
-all("form[data-submit-on-change]").forEach((form) => {
-  form.addEventListener("change", () => form.requestSubmit());
+all("form[data-submit-on-change]").forEach((form) => form.addEventListener("change", () => form.requestSubmit()));
+all("form[method=get]").forEach((form) =>
   form.addEventListener("submit", () => {
     all("select, input", form).forEach((field) => (field.disabled = field.value === ""));
-  });
-});
-// A page that comes back out of the browser's cache has its fields again.
-addEventListener("pageshow", () =>
-  all("form[data-submit-on-change] :disabled").forEach((field) => (field.disabled = false)),
+  }),
 );
+// A page that comes back out of the browser's cache has its fields again.
+addEventListener("pageshow", () => all("form[method=get] :disabled").forEach((field) => (field.disabled = false)));
+
+// ---- the time range: a date chooses "Dates", and the browser's own zone is offered
+all("[data-chooses]").forEach((field) =>
+  field.addEventListener("input", () => (field.form.querySelector(`[value="${field.dataset.chooses}"]`).checked = true)),
+);
+all("[data-zones]").forEach((select) => {
+  const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (own && !all("option", select).some((option) => option.textContent.replaceAll(" ", "_").startsWith(own)))
+    select.options[0].after(new Option(`${own.replaceAll("_", " ")} (of this browser)`, own));
+});
 
 // ---- popovers close on Escape and on a click elsewhere
-const open = () => all("details.custom[open], details.how[open]");
+const open = () => all("details[data-menu][open], details.how[open]");
 addEventListener("click", (event) =>
   open().forEach((details) => details.contains(event.target) || (details.open = false)),
 );
@@ -124,7 +132,63 @@ function step(by) {
   links[Math.max(0, Math.min(links.length - 1, place + by))]?.focus();
 }
 
-// ---- keys
+// ---- the palette: pages by name, a request by its id
+const palette = document.getElementById("palette");
+if (palette) {
+  const wanted = palette.querySelector("input");
+  const rows = all("li", palette);
+  const shown = () => rows.filter((row) => !row.hidden);
+
+  const select = (row) => {
+    rows.forEach((one) => one.setAttribute("aria-selected", String(one === row)));
+    if (row) wanted.setAttribute("aria-activedescendant", row.id);
+    row?.scrollIntoView({ block: "nearest" });
+  };
+  const narrow = () => {
+    const words = wanted.value.trim().toLowerCase();
+    const isId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(words);
+    rows.forEach((row) => {
+      row.hidden = row.dataset.request ? !isId : isId || !row.textContent.toLowerCase().includes(words);
+      if (row.dataset.request && isId) {
+        row.querySelector("a").href = row.dataset.request + words;
+        row.querySelector("[data-wanted]").textContent = words;
+      }
+    });
+    palette.querySelector("[data-none]").hidden = shown().length > 0;
+    select(shown()[0]);
+  };
+  wanted.addEventListener("input", narrow);
+  wanted.addEventListener("keydown", (event) => {
+    const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const place = shown().findIndex((row) => row.getAttribute("aria-selected") === "true");
+    if (by) select(shown()[(place + by + shown().length) % shown().length]);
+    if (event.key === "Enter") shown()[place]?.querySelector("a").click();
+    if (by || event.key === "Enter") event.preventDefault();
+  });
+  const openPalette = () => {
+    wanted.value = "";
+    narrow();
+    palette.showModal();
+  };
+  all("[data-palette]").forEach((button) => {
+    button.hidden = false;
+    if (!/Mac|iP/.test(navigator.platform)) button.querySelector("kbd").textContent = "Ctrl K";
+    button.addEventListener("click", openPalette);
+  });
+  addEventListener("keydown", (event) => {
+    if (event.key.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    palette.open ? palette.close() : openPalette();
+  });
+}
+
+// ---- keys; who works by voice or a switch can turn the single letters off
+const keysOff = document.querySelector("[data-keys-off]");
+const KEYS_OFF = "signalbox_keys_off";
+if (keysOff) {
+  keysOff.checked = localStorage.getItem(KEYS_OFF) === "1";
+  keysOff.addEventListener("change", () => localStorage.setItem(KEYS_OFF, keysOff.checked ? "1" : "0"));
+}
 let isGoing = false;
 addEventListener("keydown", (event) => {
   if (event.key === "Escape") {
@@ -134,6 +198,7 @@ addEventListener("keydown", (event) => {
     });
   }
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, dialog")) return;
+  if (keysOff?.checked) return;
   if (isGoing) {
     isGoing = false;
     document.querySelector(`[data-go="${CSS.escape(event.key)}"]`)?.click();
@@ -148,6 +213,7 @@ addEventListener("keydown", (event) => {
     k: () => step(-1),
     t: () => document.querySelector(".segmented [aria-current], .segmented a")?.focus(),
     "/": () => document.querySelector("[data-filters] select, [data-submit-on-change] select")?.focus(),
+    ".": () => document.querySelector("[data-live]")?.click(),
     "?": () => document.getElementById("keys")?.showModal(),
   };
   if (keys[event.key]) {

@@ -13,8 +13,8 @@ from litestar.params import FromPath
 
 from billing import PlanUnknown, change_plan
 from dashboard import queries
-from dashboard.access import STAFF_DOOR, checked_form, field, form_token
-from dashboard.pages.shell import STAFF_NAV, Shell, uuid_or_none
+from dashboard.access import STAFF_DOOR, checked_form, field
+from dashboard.pages.shell import staff_shell, uuid_or_none
 from dashboard.ranges import parse_range, zone_of
 from dashboard.render import AnyRequest, go_to, page, url
 from dashboard.services import ConsoleServices, Services, Session
@@ -55,8 +55,8 @@ async def _tenants(
     problem: str = "",
     status: int = 200,
 ) -> Response[str]:
-    now = services.now()
-    within = parse_range(request.query_params, now=now, zone=zone_of("UTC"))
+    shell = staff_shell(request, services, session)
+    within = shell.within
     async with services.database.across_tenants() as database_session:
         rows = await queries.tenant_rows(database_session, within.since, within.until)
         plans = await queries.plan_choices(database_session)
@@ -67,20 +67,10 @@ async def _tenants(
         request,
         "operator.html",
         status=status,
-        shell=Shell(
-            door=STAFF_DOOR,
-            title="Tenants",
-            active="tenants",
-            nav=STAFF_NAV,
-            session=session,
-            form_token=form_token(session.csrf_token),
-            within=within,
-            path=STAFF_DOOR.path,
-            query=within.query,
-        ),
+        shell=shell,
         rows=rows,
         plans=plans,
         moved=next((row for row in rows if row.tenant_id == moved), None),
         problem=problem,
-        now=now,
+        now=services.now(),
     )

@@ -23,16 +23,17 @@ async def overview(request: AnyRequest, services: Services, session: Session) ->
     """Tiles, figures and models of a range and a project."""
     tenant_id = session.tenant_id
     async with services.database.tenant(tenant_id) as database_session:
-        shell = await tenant_shell(
-            database_session, session, request.query_params, active="overview", title="Overview", path="/console",
-            now=services.now(),
-        )  # fmt: skip
+        shell = await tenant_shell(request, services, session, database_session)
         within, wanted = shell.within, UsageFilter(project_id=shell.project_id)
         starts = within.buckets()
-        shift = within.since - within.previous_since
+        shift = within.shift
         rows = await queries.usage_rows(database_session, tenant_id, starts, within.until, wanted)
-        before = await queries.usage_rows(
-            database_session, tenant_id, tuple(start - shift for start in starts), within.since, wanted
+        before = (
+            await queries.usage_rows(
+                database_session, tenant_id, tuple(start - shift for start in starts), within.until - shift, wanted
+            )
+            if shift
+            else ()
         )
         # Hours are the grain of rollups: a short range is drawn from the same requests' records instead.
         drawn = rows

@@ -24,10 +24,7 @@ async def quality(request: AnyRequest, services: Services, session: Session) -> 
     """Figures over a range and a project, the table of expected quality, and the newest evaluations."""
     tenant_id = session.tenant_id
     async with services.database.tenant(tenant_id) as database_session:
-        shell = await tenant_shell(
-            database_session, session, request.query_params, active="quality", title="Routing & quality",
-            path="/console/quality", now=services.now(),
-        )  # fmt: skip
+        shell = await tenant_shell(request, services, session, database_session)
         within, project_id = shell.within, shell.project_id
         routes = await repository.route_counts(database_session, tenant_id, within, project_id)
         decisions = await repository.newest_decisions(database_session, tenant_id, within, project_id)

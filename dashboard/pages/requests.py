@@ -68,10 +68,7 @@ async def requests(request: AnyRequest, services: Services, session: Session) ->
     state = {name: value[:FILTER_CHARACTERS_MAX] for name in FILTERS if (value := query.get(name, "").strip())}
     before = uuid_or_none(query.get("before"))
     async with services.database.tenant(tenant_id) as database_session:
-        shell = await tenant_shell(
-            database_session, session, query, active="requests", title="Requests", path="/console/requests",
-            now=services.now(),
-        )  # fmt: skip
+        shell = await tenant_shell(request, services, session, database_session, filters=state)
         within, wanted = shell.within, _usage_filter(state)
         starts = within.buckets()
         usage = await queries.usage_rows(database_session, tenant_id, starts, within.until, wanted)
@@ -85,7 +82,7 @@ async def requests(request: AnyRequest, services: Services, session: Session) ->
         request,
         "requests.html",
         shell=shell,
-        state={**within.query, **state},
+        state=shell.query,
         chosen=_filter_chips(state, shell.projects, keys),
         strip=[tile for tile in tiles(sums, sums, by_slot(usage, len(starts))) if tile.name in STRIP],
         rows=rows,
@@ -110,10 +107,7 @@ async def one_request(
         facts = await queries.find_request(database_session, tenant_id, wanted)
         if facts is None:
             raise NotFoundException
-        shell = await tenant_shell(
-            database_session, session, request.query_params, active="requests", title="Request",
-            path="/console/requests", now=services.now(),
-        )  # fmt: skip
+        shell = await tenant_shell(request, services, session, database_session, title="Request")
         attempts = await queries.attempts_of(database_session, tenant_id, wanted)
         last = attempts[-1] if attempts else None
         price = await queries.price_of(database_session, last) if last else None

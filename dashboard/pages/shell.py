@@ -1,98 +1,129 @@
-"""What every page of a signed-in member shares: who is signed in, the range, the project, the way around.
+"""What every page of who is signed in shares: the way around, the scope, the time range, what just happened.
 
 Called by the pages. Invariant: the state of a page is its URL; the shell only carries it from link to link.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from dashboard import queries
-from dashboard.access import TENANT_DOOR, Door, form_token
-from dashboard.ranges import PRESETS, TimeRange, parse_range, zone_of
+from dashboard.access import STAFF_DOOR, TENANT_DOOR, Door, form_token
+from dashboard.flash import Flash, read_flash
+from dashboard.navigation import Menu, PageRow, groups_of, here
+from dashboard.ranges import COMPARISONS, MONTHS, PRESETS, ZONES, TimeRange, parse_range, zone_of
+from dashboard.render import AnyRequest
 from dashboard.rows import Named, TenantFacts
+from dashboard.services import ConsoleServices
 from tenants import ConsoleSession
-
-
-@dataclass(frozen=True, slots=True)
-class NavItem:
-    """A link of the navigation; `key` goes there after `g`."""
-
-    name: str
-    label: str
-    path: str
-    key: str
-
-
-TENANT_NAV: Final = (
-    NavItem("overview", "Overview", "/console", "o"),
-    NavItem("quality", "Routing & quality", "/console/quality", "q"),
-    NavItem("requests", "Requests", "/console/requests", "r"),
-)
-STAFF_NAV: Final = (NavItem("tenants", "Tenants", "/operator", "o"),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shell:
-    """The frame around a page."""
+    """The frame around a page. `query` is what a page's links keep: the scope, and the page's own filters."""
 
     door: Door
+    row: PageRow
     title: str
-    active: str
-    nav: tuple[NavItem, ...]
+    path: str
+    groups: tuple[tuple[str, Menu], ...]
     session: ConsoleSession
     form_token: str
     within: TimeRange
-    path: str
-    query: dict[str, str]  # range and filters, without the page of a list
+    flash: Flash | None
     tenant: TenantFacts | None = None
     projects: tuple[Named, ...] = ()
     project_id: UUID | None = None
+    filters: dict[str, str] = field(default_factory=dict)
 
     @property
     def scope(self) -> dict[str, str]:
-        """What goes along to other pages: the range and the project."""
+        """What goes along to other pages: the range, its zone and comparison, and the project."""
         project = {"project": str(self.project_id)} if self.project_id else {}
         return {**self.within.query, **project}
 
     @property
+    def query(self) -> dict[str, str]:
+        """The whole state of this page, without its place in a list."""
+        return {**self.scope, **self.filters}
+
+    @property
+    def project_name(self) -> str:
+        """The project that is looked at."""
+        return next((project.name for project in self.projects if project.id == self.project_id), "All projects")
+
+    @property
     def presets(self) -> tuple[tuple[str, str], ...]:
         """The ranges to choose from, as (name, label)."""
-        return tuple((name, preset[0]) for name, preset in PRESETS.items())
+        labels = {
+            **{name: words[0] for name, words in PRESETS.items()},
+            **{name: words[0] for name, words in MONTHS.items()},
+        }
+        return tuple(labels.items())
+
+    @property
+    def comparisons(self) -> tuple[tuple[str, str], ...]:
+        """What a range can be compared with, as (name, label)."""
+        return tuple((name.value, words[0]) for name, words in COMPARISONS.items())
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        """The time zones to choose from: the tenant's, this page's, UTC and some of the world's."""
+        home = self.within.home_zone or self.within.zone
+        return tuple(dict.fromkeys((home.key, self.within.zone.key, "UTC", *ZONES)))
 
 
 async def tenant_shell(
-    database_session: AsyncSession,
+    request: AnyRequest,
+    services: ConsoleServices,
     session: ConsoleSession,
-    query: Mapping[str, str],
+    database_session: AsyncSession,
     *,
-    active: str,
-    title: str,
-    path: str,
-    now: datetime,
+    title: str = "",
+    filters: dict[str, str] | None = None,
 ) -> Shell:
-    """The frame of a tenant page."""
+    """The frame of a tenant page; its title is the row's label unless another is given."""
     tenant = await queries.tenant_facts(database_session, session.tenant_id)
-    within = parse_range(query, now=now, zone=zone_of(tenant.time_zone))
-    project_id = uuid_or_none(query.get("project"))
-    projects = await queries.projects(database_session, session.tenant_id)
+    menu, row = here(request)
     return Shell(
         door=TENANT_DOOR,
-        title=title,
-        active=active,
-        nav=TENANT_NAV,
+        row=row,
+        title=title or row.label,
+        path=row.path,
+        groups=groups_of(menu, session.role),
         session=session,
         form_token=form_token(session.csrf_token),
-        within=within,
-        path=path,
-        query={**within.query, **({"project": str(project_id)} if project_id else {})},
+        within=parse_range(request.query_params, now=services.now(), zone=zone_of(tenant.time_zone)),
+        flash=read_flash(request, services, session),
         tenant=tenant,
-        projects=projects,
-        project_id=project_id,
+        projects=await queries.projects(database_session, session.tenant_id),
+        project_id=uuid_or_none(request.query_params.get("project")),
+        filters=filters or {},
+    )
+
+
+def staff_shell(
+    request: AnyRequest,
+    services: ConsoleServices,
+    session: ConsoleSession,
+    *,
+    title: str = "",
+    filters: dict[str, str] | None = None,
+) -> Shell:
+    """The frame of an operator page; staff reads in UTC unless the URL says otherwise."""
+    menu, row = here(request)
+    return Shell(
+        door=STAFF_DOOR,
+        row=row,
+        title=title or row.label,
+        path=row.path,
+        groups=groups_of(menu, session.role),
+        session=session,
+        form_token=form_token(session.csrf_token),
+        within=parse_range(request.query_params, now=services.now(), zone=zone_of("UTC")),
+        flash=read_flash(request, services, session),
+        filters=filters or {},
     )
 
 
