@@ -6,7 +6,10 @@ Admit once, reserve per attempt, settle once. Invariant: from the moment a calle
 ends its request, exactly one record of it is settled.
 """
 
+import asyncio
+from functools import partial
 from types import TracebackType
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -34,6 +37,8 @@ from billing import (
     Traffic,
 )
 from tenants import Principal, Scope, ScopeMissing, Snapshot
+
+READ_IN_THREAD_BYTES: Final = 262_144  # of a body, from which on classifying it takes tens of milliseconds
 
 
 class Pipeline:
@@ -109,7 +114,7 @@ class Pipeline:
         await self._admit(exchange, view)
         exchange.request = await call.read()
         try:
-            return self._decide(exchange, view)
+            return await self._decide(exchange, view)
         except NoCandidateLeft as error:
             return error.decision
 
@@ -151,25 +156,29 @@ class Pipeline:
 
     async def _route(self, exchange: Exchange, view: TenantView) -> RouteDecision:
         try:
-            return self._decide(exchange, view)
+            return await self._decide(exchange, view)
         except NoCandidateLeft as error:
             exchange.decision = error.decision
             if isinstance(error, OverBudget):
                 await self._name_the_budget(exchange, error.decision)
             raise
 
-    def _decide(self, exchange: Exchange, view: TenantView) -> RouteDecision:
+    async def _decide(self, exchange: Exchange, view: TenantView) -> RouteDecision:
         request, admission = exchange.request, exchange.admission
         assert request is not None
         assert admission is not None
         table = view.table(request.facts.policy_name)
+        tell = partial(
+            classify,
+            request.facts,
+            keywords=table.policy.keywords,
+            examples=view.examples,
+            decides_route=table.policy.reads_all or not names_model(request.facts.request_model),
+        )
+        # All text is read for what is sensitive in it; of megabytes that takes a second, in which others must go on.
+        is_long = len(request.facts.content) > READ_IN_THREAD_BYTES
         exchange.decision = decide(
-            classify(
-                request.facts,
-                keywords=table.policy.keywords,
-                examples=view.examples,
-                decides_route=table.policy.reads_all or not names_model(request.facts.request_model),
-            ),
+            await asyncio.to_thread(tell) if is_long else tell(),
             table,
             headroom_nano_usd=admission.headroom_nano_usd,
             unspent_nano_usd=admission.unspent_nano_usd,

@@ -11,6 +11,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 from uuid import UUID
@@ -20,15 +21,20 @@ from rich.console import Console
 from rich.table import Table
 
 from app.routing import (
+    EXAMPLES_MAX,
     Candidate,
     Capability,
+    Example,
     RequestFacts,
     RouteTable,
+    Task,
+    build_index,
     classify,
     compile_policy,
     decide,
     decision_record,
     load_default_policy,
+    load_examples,
     route_header,
 )
 from app.routing.condition_reader import SEARCHES_MAX
@@ -41,6 +47,8 @@ CANDIDATE_COUNTS: Final = (10, 60, 250)
 PASSES: Final = 5  # the fastest counts: what else the machine did is not the code's
 HEADROOM_NANO_USD: Final = 10**12
 PACE_ITEMS: Final = 1_000
+PROMPT_CHARACTERS_MAX: Final = 8_000
+EXAMPLE_WORDS_MAX: Final = 40
 COMMON_WORDS: Final = (
     "the",
     "of",
@@ -76,6 +84,7 @@ def main() -> None:
     facts = [facts_of(text) for text in prompts]
     pace_us = cost_us(lambda _: sum(range(PACE_ITEMS)), facts)
     classify_us = cost_us(classify, facts)
+    show_signals(facts)
     table = Table(title=f"{len(facts):,} prompts; pace {pace_us:.1f} µs for {PACE_ITEMS:,} additions")
     for column in ("candidates", "classify", "decide", "first candidate", "record", "header", "sum µs", "record bytes"):
         table.add_column(column, justify="right")
@@ -112,6 +121,34 @@ def hostile_costs_us(text: str) -> tuple[float, float]:
         for _ in range(50)
     ]
     return min(times_us), max(times_us)
+
+
+def show_signals(facts: Sequence[RequestFacts]) -> None:
+    """Print what signals cost up to 8,000 characters, by themselves and with as many examples as a tenant can have."""
+    table = Table(title=f"signals of prompts up to {PROMPT_CHARACTERS_MAX:,} characters")
+    for column in ("examples", "mean µs", "p50", "p99"):
+        table.add_column(column, justify="right")
+    chance = random.Random(SEED)
+    usual = [each for each in facts if len(each.instruction) <= PROMPT_CHARACTERS_MAX]
+    for count in (0, EXAMPLES_MAX):
+        examples = load_examples(build_index(make_examples(chance, usual, count)))
+        costs = sorted(
+            min(cost_us(partial(classify, examples=examples), [one], passes=1) for _ in range(PASSES)) for one in usual
+        )
+        figures = (sum(costs) / len(costs), costs[len(costs) // 2], costs[len(costs) * 99 // 100])
+        table.add_row(f"{count:,}", *(f"{each:.0f}" for each in figures))
+    Console().print(table)
+
+
+def make_examples(chance: random.Random, facts: Sequence[RequestFacts], count: int) -> list[Example]:
+    """Labelled prompts of the words that the prompts have."""
+    tasks = list(Task)
+    made: list[Example] = []
+    for number in range(count):
+        words = chance.choice(facts).instruction.split()[:EXAMPLE_WORDS_MAX]
+        chance.shuffle(words)
+        made.append(Example(" ".join([*words, f"case{number}"]), chance.choice(tasks)))
+    return made
 
 
 def decision_costs(facts: Sequence[RequestFacts], count: int) -> tuple[tuple[float, ...], float]:
@@ -208,6 +245,7 @@ def facts_of(text: str) -> RequestFacts:
     return RequestFacts(
         request_model="auto",
         instruction=text,
+        content=msgspec.json.encode({"model": "auto", "messages": [{"role": "user", "content": text}]}),
         input_tokens_bound=len(text.encode()) + 20,
         input_tokens_estimate=len(text) // 4 + 5,
         output_tokens_wanted=500 if len(text) % 3 == 0 else None,

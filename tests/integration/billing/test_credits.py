@@ -32,6 +32,8 @@ async def give(database: Database, books: Books, amount: int, **fields: object) 
         amount_nano_usd=amount,
         **({"kind": "prepaid"} | fields),  # type: ignore[arg-type]  # fields by name
     )
+
+
 async def give(database: Database, books: Books, amount: int, **fields: Any) -> None:
     given = {"kind": "prepaid"} | fields
     await grant_credit(database, SYSTEM, books.tenant_id, amount_nano_usd=amount, **given)
