@@ -177,7 +177,12 @@ async def list_budgets(session: AsyncSession, tenant_id: UUID) -> tuple[Budget, 
 
 
 async def list_end_users(session: AsyncSession, tenant_id: UUID, budget_id: UUID) -> tuple[EndUserSpend, ...]:
-    """The end users who spent most under a template; those beyond its bound share the one named '(others)'."""
+    """The end users who spent most under a template; those beyond its bound share the one named '(others)'.
+
+    Raises NotFound.
+    """
+    if await budget_repository.find_budget_name(session, tenant_id, budget_id) is None:
+        raise NotFound("budget", budget_id)
     rows = await budget_repository.end_users_of(session, tenant_id, budget_id, LISTED_MAX)
     return tuple(EndUserSpend(**row._mapping) for row in rows)
 
