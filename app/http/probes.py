@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from litestar import Request, Response, get
-from litestar.exceptions import NotFoundException
+from litestar.exceptions import NotAuthorizedException
 from litestar.handlers import HTTPRouteHandler
 
 from app.metrics import Metrics
@@ -57,7 +57,7 @@ def probe_routes(database: Database, metrics: Metrics, access: ProbeAccess) -> l
     @get("/metrics", media_type=PROMETHEUS_TEXT)
     async def show_metrics(request: AnyRequest) -> Response[bytes]:
         if not access.is_granted(request):
-            raise NotFoundException
+            raise NotAuthorizedException("Bring the metrics token as a bearer token.")
         # It reads files and sorts some thousand rows: not where requests wait.
         return Response(await asyncio.to_thread(metrics.text))
 

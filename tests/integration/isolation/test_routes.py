@@ -44,6 +44,7 @@ async def test_no_route_tells_one_tenant_of_another(world: World) -> None:
     ids = {"wanted_id": request_id, "request_id": request_id, "path": request_id, "file_name": request_id}
     ids |= {"api_key_id": str(world.acme.api_key_id), "credential_id": request_id, "budget_id": request_id}
     ids |= {"tenant_id": str(world.acme.tenant_id), "policy_name": "default", "evaluation_id": request_id}
+    ids |= {"limit_id": request_id, "example_id": request_id}
     canaries = {"of-acme", "Acme", "A question of ours", str(world.acme.tenant_id), request_id}
     strangers = (
         {"authorization": f"Bearer {world.umbrella.key}"},

@@ -21,19 +21,19 @@ async def test_a_request_is_counted_where_the_scraper_reads_it(world: World) -> 
     assert str(world.acme.tenant_id) not in text
 
 
-async def test_without_a_token_and_outside_development_there_is_no_such_page(world: World) -> None:
+async def test_without_a_token_and_outside_development_nobody_is_told(world: World) -> None:
     async with world.client.get(f"{world.base_url}/metrics") as answer:
-        assert answer.status == 404
+        assert answer.status == 401
 
 
 @pytest.mark.parametrize(
     ("access", "shown", "status"),
     [
         (ProbeAccess(token=TOKEN), f"Bearer {TOKEN}", 200),
-        (ProbeAccess(token=TOKEN), "Bearer wrong", 404),
-        (ProbeAccess(token=TOKEN, is_open_to_loopback=True), None, 404),
-        (ProbeAccess(is_open_to_loopback=True), None, 404),  # who asks has no address here
-        (ProbeAccess(), "Bearer ", 404),
+        (ProbeAccess(token=TOKEN), "Bearer wrong", 401),
+        (ProbeAccess(token=TOKEN, is_open_to_loopback=True), None, 401),
+        (ProbeAccess(is_open_to_loopback=True), None, 401),  # who asks has no address here
+        (ProbeAccess(), "Bearer ", 401),
     ],
 )
 async def test_numbers_and_reasons_are_for_the_token(access: ProbeAccess, shown: str | None, status: int) -> None:
@@ -43,7 +43,7 @@ async def test_numbers_and_reasons_are_for_the_token(access: ProbeAccess, shown:
     assert (await _asked(app, "/metrics", headers))[0] == status
     told, body = await _asked(app, "/readyz", headers)
     assert told == 503
-    assert (body == b"not ready") == (status == 404)
+    assert (body == b"not ready") == (status == 401)
 
 
 async def _asked(app: Litestar, path: str, headers: list[tuple[bytes, bytes]]) -> tuple[int, bytes]:
