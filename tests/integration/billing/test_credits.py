@@ -24,16 +24,6 @@ from tests.integration.billing.builders import Books, a_tenant, an_attempt, spen
 NOW = datetime.now(UTC)
 
 
-async def give(database: Database, books: Books, amount: int, **fields: object) -> None:
-    await grant_credit(
-        database,
-        SYSTEM,
-        books.tenant_id,
-        amount_nano_usd=amount,
-        **({"kind": "prepaid"} | fields),  # type: ignore[arg-type]  # fields by name
-    )
-
-
 async def give(database: Database, books: Books, amount: int, **fields: Any) -> None:
     given = {"kind": "prepaid"} | fields
     await grant_credit(database, SYSTEM, books.tenant_id, amount_nano_usd=amount, **given)
