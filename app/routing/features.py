@@ -54,8 +54,11 @@ def features_of(reading: Reading, heard: Heard) -> Prompt:
     ask = words if reading.ask is reading.words else _tokens(reading.ask)
     head, tail = ask[:END_WORDS], ask[-END_WORDS:]
     asked = reading.ask.split()
-    of_head, of_tail = concepts_in(_first_of(asked)), concepts_in(_last_of(asked))
-    of_all = concepts_in(reading.words.split())
+    first, last = _first_of(asked), _last_of(asked)
+    everything = asked if reading.ask is reading.words else reading.words.split()
+    of_head = concepts_in(first)
+    of_tail = of_head if last == first else concepts_in(last)
+    of_all = of_head if everything == first else concepts_in(everything)
     kind = kind_of(reading)
     phrases = (
         (_HEAD, _hashed(_HEAD, head)),
@@ -125,13 +128,19 @@ def _hashed_opening(words: Sequence[str], kind: str) -> list[int]:
     return [*hashes, crc32(f"{kind} {first}".encode(), _OPENING)]
 
 
-def _first_of(words: Sequence[str]) -> list[str]:
+def _first_of(words: list[str]) -> list[str]:
     """Give the first words; text without spaces is cut by characters."""
-    return [word[:SPACELESS_CHARACTERS] if is_spaceless(word) else word for word in words[:END_WORDS]]
+    first = words[:END_WORDS]
+    if all(map(str.isascii, first)):
+        return first
+    return [word[:SPACELESS_CHARACTERS] if is_spaceless(word) else word for word in first]
 
 
-def _last_of(words: Sequence[str]) -> list[str]:
-    return [word[-SPACELESS_CHARACTERS:] if is_spaceless(word) else word for word in words[-END_WORDS:]]
+def _last_of(words: list[str]) -> list[str]:
+    last = words[-END_WORDS:]
+    if all(map(str.isascii, last)):
+        return last
+    return [word[-SPACELESS_CHARACTERS:] if is_spaceless(word) else word for word in last]
 
 
 def _before_colon(reading: Reading) -> list[str]:

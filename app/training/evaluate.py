@@ -14,8 +14,9 @@ from app.routing.reading import read_prompt
 from app.routing.scoring import hear
 from app.training.calibrate import calibrate, confidence_of, measures_for
 from app.training.examples import Example, measured, read_examples, say
-from app.training.leave_out import folds_of, predict_unseen
-from app.training.linear import TASKS, Floats, Integers, Labels, sparse_of
+from app.training.leave_out import folds_of, predict_unseen, train_without
+from app.training.linear import TASKS, Floats, Integers, Labels, Sparse, sparse_of
+from app.training.noise import kept_shares
 from app.training.train import labels_for
 
 COVERAGES: Final = (0.25, 0.5, 0.75, 1.0)
@@ -37,11 +38,11 @@ class Guesses(NamedTuple):
 
 def main() -> None:
     """Print the tables."""
-    examples: Sequence[Example] = read_examples()
-    prompts = sparse_of([example.text for example in examples])
-    labels = labels_for(examples)
-    sums = predict_unseen(examples, prompts, labels)
-    examples = measured(examples)
+    learnt = read_examples()
+    prompts = sparse_of([example.text for example in learnt])
+    labels = labels_for(learnt)
+    sums = predict_unseen(learnt, prompts, labels)
+    examples = measured(learnt)
     labels = labels.of(range(len(examples)))
     guesses = cross_calibrated(examples, labels, sums)
     rules = guesses_of_rules(examples, labels)
@@ -56,6 +57,16 @@ def main() -> None:
             say(row("  majority", majority.of(places)))
     is_domain_right = sums[:, len(TASKS) :].argmax(axis=1)
     say(f"domain, macro-F1 over all left out: {macro_f1(is_domain_right, labels.domains):.3f}")
+    say_noise(learnt, prompts)
+
+
+def say_noise(examples: Sequence[Example], prompts: Sequence[Sparse]) -> None:
+    """Print how often prompts of one fold keep their task when they are typed otherwise."""
+    fold = folds_of(examples)[-1]
+    weights = train_without(fold, examples, prompts, labels_for(examples))
+    unseen = [each for each in measured(examples) if each.style in fold]
+    kept = ", ".join(f"{name} {share:.3f}" for name, share in kept_shares(unseen, weights))
+    say(f"same task though typed otherwise ({len(unseen):,} prompts, left out): {kept}")
 
 
 def cross_calibrated(examples: Sequence[Example], labels: Labels, sums: Floats) -> Guesses:

@@ -29,11 +29,18 @@ def predict_unseen(examples: Sequence[Example], prompts: Sequence[Sparse], label
     held_out = measured(examples)
     sums: list[Floats] = [np.zeros(0)] * len(held_out)
     for fold in folds_of(examples):
-        weights = train(prompts, labels, [place for place, each in enumerate(examples) if each.style not in fold])
+        weights = train_without(fold, examples, prompts, labels)
         for place, each in enumerate(held_out):
             if each.style in fold:
                 sums[place] = predicted(prompts[place], weights)
     return np.array(sums)
+
+
+def train_without(
+    fold: frozenset[str], examples: Sequence[Example], prompts: Sequence[Sparse], labels: Labels
+) -> Floats:
+    """Learn from all prompts but those of some styles."""
+    return train(prompts, labels, [place for place, each in enumerate(examples) if each.style not in fold])
 
 
 def predicted(prompt: Sparse, weights: Floats) -> Floats:
