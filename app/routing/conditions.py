@@ -95,16 +95,20 @@ ALWAYS: Final = All(())
 
 
 class Situation:
-    """What conditions look at: the signals and the plan. Text is cut and lowered once, when asked for."""
+    """What conditions look at: the signals and the plan. Text is lowered once, when asked for.
 
-    def __init__(self, signals: Signals, plan_id: str) -> None:
+    A rule chooses, and reads a long text's ends; a guard holds back, and `reads_all` lets it miss nothing.
+    """
+
+    def __init__(self, signals: Signals, plan_id: str, *, reads_all: bool = False) -> None:
         self.signals = signals
         self.plan_id = plan_id
+        self._read = str.lower if reads_all else _bounded
 
     @cached_property
     def instruction(self) -> str:
         """The last user message, as `contains` and `glob` read it."""
-        return _bounded(self.signals.facts.instruction)
+        return self._read(self.signals.facts.instruction)
 
     @cached_property
     def language(self) -> Evidence:
@@ -124,7 +128,7 @@ class Situation:
     @cached_property
     def system(self) -> str:
         """The system prompt, as `contains` and `glob` read it."""
-        return _bounded(self.signals.facts.system)
+        return self._read(self.signals.facts.system)
 
 
 Test = Callable[[Situation], bool]

@@ -15,6 +15,8 @@ from app.routing.taxonomy import Domain
 from app.routing.written_parts import WrittenParts
 
 GUARDS_MAX: Final = 32
+# They read texts whole, and a text may have megabytes.
+SEARCHES_MAX: Final = 20  # of all guards
 WORDS_MAX: Final = 32
 
 _REQUIRE_KEYS: Final = ("regions", "zero_retention", "baa", "certified_for")
@@ -40,7 +42,10 @@ def read_requirements(parts: WrittenParts, path: str, written: object) -> Requir
 def read_guards(parts: WrittenParts, conditions: ConditionReader, written: object) -> tuple[GuardDocument, ...]:
     """Read a policy's guards."""
     entries = parts.items("guards", written, GUARDS_MAX, "guards", may_be_empty=True)
+    before = conditions.searches
     guards = tuple(_guard(parts, conditions, path, item) for path, item in entries)
+    if (searches := conditions.searches - before) > SEARCHES_MAX:
+        parts.problem("guards", f"look through texts {searches} times; guards may do so {SEARCHES_MAX} times together")
     parts.no_repeats("guards", [guard.name for guard in guards])
     return guards
 

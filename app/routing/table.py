@@ -56,7 +56,8 @@ class RouteTable:
         situation = Situation(signals, self.plan_id)
         held = NOT_HELD
         if policy.guards:
-            held = tuple([place for place, guard in enumerate(policy.guards) if guard.holds(situation)])
+            guarded = Situation(signals, self.plan_id, reads_all=True)
+            held = tuple([place for place, guard in enumerate(policy.guards) if guard.holds(guarded)])
         remembered = self._held(held)
         if names_model(model):
             return remembered.of_models.get(model) or self._name(model, remembered)

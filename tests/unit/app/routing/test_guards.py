@@ -104,6 +104,22 @@ def test_guards_that_hold_together_all_hold() -> None:
     assert b'"guards":["law","health"]' in decision_json(decision)
 
 
+def test_guard_misses_nothing_of_a_long_text() -> None:
+    guard = {"name": "patients", "when": {"instruction": "patient"}, "candidates": ["x/doctor"]}
+    policy = make_policy(guards=[guard])
+    for padding in (10, 100_000):
+        prompt = "a" * padding + " the patient " + "b" * padding
+        assert ranked_names(route(make_signals(instruction=prompt), policy=policy, candidates=ALL)) == ["x/doctor"]
+
+
+def test_guards_that_would_read_long_texts_too_often_are_a_problem() -> None:
+    guards = [
+        {"name": str(number), "when": {"instruction": f"word {number}"}, "candidates": ["x/eu"]} for number in range(21)
+    ]
+    with pytest.raises(PolicyInvalid, match="look through texts 21 times"):
+        compile_document(make_document(guards=guards))
+
+
 def test_many_guards_do_not_fill_the_memory() -> None:
     names = [f"g{number}" for number in range(8)]
     policy = make_policy(guards=[{"name": name, "when": {"tags": name}, "candidates": ["x/eu"]} for name in names])
