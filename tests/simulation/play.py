@@ -106,7 +106,9 @@ class Play:
             acts.append(self._linger())
         await asyncio.gather(*acts)
         for node in self.nodes:
-            await asyncio.gather(*node.tasks, return_exceptions=True)
+            for ending in await asyncio.gather(*node.tasks, return_exceptions=True):
+                if isinstance(ending, Exception):
+                    raise ending
             node.wire.is_cut = False
         self.weather.clear()
         for node in self.nodes:

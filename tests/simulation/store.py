@@ -126,6 +126,7 @@ class Store:
                     "reset_ms": int(backlog_s * 1000) + 1,
                     "headroom_nano_usd": headroom,
                     "unspent_nano_usd": unspent,
+                    "prefers_cheaper": False,
                 }
             )
         return rows
