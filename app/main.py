@@ -199,6 +199,7 @@ def create_app(gateway: Gateway) -> Litestar:
             *console_routes(
                 ConsoleServices(
                     database=gateway.database,
+                    vault=gateway.vault,
                     is_https=gateway.options.is_https,
                     quality=partial(_quality_lines, gateway),
                 )

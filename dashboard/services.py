@@ -9,7 +9,7 @@ from uuid import UUID
 from litestar.di import NamedDependency
 
 from dashboard.routing_sums import QualityLine
-from tenants import ConsoleSession, Database
+from tenants import ConsoleSession, Database, Vault
 
 
 def utc_now() -> datetime:
@@ -26,10 +26,12 @@ async def nothing_expected(_: UUID) -> Sequence[QualityLine]:
 class ConsoleServices:
     """`is_https` says that browsers reach the console over TLS: cookies are then bound to it.
 
-    `quality` gives a tenant's table of expected quality, as its request path reads it.
+    `vault` spells and seals what is secret; `quality` gives a tenant's table of expected quality, as its request
+    path reads it.
     """
 
     database: Database
+    vault: Vault
     is_https: bool
     quality: Callable[[UUID], Awaitable[Sequence[QualityLine]]] = nothing_expected
     now: Callable[[], datetime] = utc_now

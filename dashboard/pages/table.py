@@ -7,7 +7,7 @@ built has no routes yet and is shown to nobody; names, addresses and keys are th
 from typing import Final
 
 from dashboard.navigation import Menu, PageRow
-from dashboard.pages import operator, overview, quality, requests
+from dashboard.pages import keys, operator, overview, quality, requests
 from tenants import Scope
 
 SEE, BUILD, GOVERN, RUN = "See", "Build", "Govern", "Run"
@@ -53,6 +53,7 @@ TENANT_PAGES: Final[Menu] = (
     ),
     PageRow(
         name="keys", label="Keys", group=BUILD, path="/console/keys", key="k", has_range=False,
+        routes=(keys.keys, keys.make_key, keys.replace_key, keys.end_key),
         about="API keys: make, rotate and revoke", scope=Scope.KEYS_WRITE,
     ),
     PageRow(

@@ -18,6 +18,7 @@ from dashboard import ConsoleServices, console_routes
 from tenants import Actor, Database, Vault, create_key, create_platform, create_tenant
 
 OPERATOR = Actor(kind="operator", id="0190aaaa", name="ops@signalbox.test")
+MASTER_KEY = bytes(range(32))
 PASSWORD = "correct horse battery staple"
 HOSTILE = '<img src=x onerror="document.title=1">{{7*7}}</script><script>document.title=2</script>'
 
@@ -159,7 +160,7 @@ async def settle(database: Database, *records: RequestRecord) -> None:
 def an_app(database: Database, *, is_https: bool = False, now: datetime | None = None) -> Litestar:
     """The console alone."""
     clock = {} if now is None else {"now": lambda: now}
-    services = ConsoleServices(database=database, is_https=is_https, **clock)
+    services = ConsoleServices(database=database, vault=Vault(MASTER_KEY), is_https=is_https, **clock)
     return Litestar(route_handlers=[*console_routes(services)], openapi_config=None)
 
 

@@ -16,7 +16,15 @@ from app.embedded import EmbeddedPostgres
 from app.embedded.postgres import SUPERUSER
 from tenants import Database, DatabaseRole, TenantKind, Vault, sign_in
 from tests.conftest import MIGRATED, copied_database
-from tests.integration.dashboard.builders import PASSWORD, Customer, a_browser, a_customer, a_platform, an_app
+from tests.integration.dashboard.builders import (
+    MASTER_KEY,
+    PASSWORD,
+    Customer,
+    a_browser,
+    a_customer,
+    a_platform,
+    an_app,
+)
 
 Browser = AsyncClient
 
@@ -43,7 +51,7 @@ async def _prepare(postgres: EmbeddedPostgres) -> Prepared:
     admin = await asyncpg.connect(host=postgres.url("any").rpartition("host=")[2], user=SUPERUSER, database="postgres")
     await admin.execute(f"CREATE DATABASE {template} OWNER {DatabaseRole.OWNER} TEMPLATE {MIGRATED}")
     await admin.close()
-    database, vault = Database(lambda role: postgres.url(role, template)), Vault(bytes(range(32)))
+    database, vault = Database(lambda role: postgres.url(role, template)), Vault(MASTER_KEY)
     operator_email = await a_platform(database, vault)
     acme, globex = (
         await a_customer(database, vault, "Acme"),

@@ -11,8 +11,17 @@ from litestar import Litestar
 
 from billing import fold_rollups
 from dashboard import ConsoleServices, QualityLine, console_routes
-from tenants import Database, EvaluationResult, add_evaluation
-from tests.integration.dashboard.builders import HOSTILE, OPERATOR, Customer, a_browser, settle, signed_in, traffic
+from tenants import Database, EvaluationResult, Vault, add_evaluation
+from tests.integration.dashboard.builders import (
+    HOSTILE,
+    MASTER_KEY,
+    OPERATOR,
+    Customer,
+    a_browser,
+    settle,
+    signed_in,
+    traffic,
+)
 from tests.integration.dashboard.conftest import Browser
 
 
@@ -75,7 +84,7 @@ async def test_expected_quality_is_that_of_the_request_path(database: Database, 
         )  # fmt: skip
         return [measured, replace(measured, model="un/used", evaluation_prompts=0.0, feedback_prompts=0.0)]
 
-    services = ConsoleServices(database=database, is_https=False, quality=quality)
+    services = ConsoleServices(database=database, vault=Vault(MASTER_KEY), is_https=False, quality=quality)
     client = a_browser(Litestar(route_handlers=[*console_routes(services)], openapi_config=None))
     await signed_in(client, acme.email)
     page = (await client.get("/console/quality")).text

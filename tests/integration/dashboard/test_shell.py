@@ -10,8 +10,8 @@ from litestar import Response
 from dashboard import ConsoleServices
 from dashboard.flash import leave_flash, read_flash
 from dashboard.render import AnyRequest
-from tenants import ConsoleSession, Database, MemberRole
-from tests.integration.dashboard.builders import HOSTILE, Customer, settle, traffic
+from tenants import ConsoleSession, Database, MemberRole, Vault
+from tests.integration.dashboard.builders import HOSTILE, MASTER_KEY, Customer, settle, traffic
 from tests.integration.dashboard.conftest import Browser
 
 
@@ -74,7 +74,7 @@ async def test_state_without_sense_is_told_and_inert(member: Browser, query: str
 
 
 async def test_a_message_is_shown_once(member: Browser, database: Database) -> None:
-    services = ConsoleServices(database=database, is_https=False)
+    services = ConsoleServices(database=database, vault=Vault(MASTER_KEY), is_https=False)
     session = a_session()
     left = Response("")
     leave_flash(left, services, session, f"Made. {HOSTILE}")
@@ -91,5 +91,5 @@ async def test_a_message_is_shown_once(member: Browser, database: Database) -> N
 
 @pytest.mark.parametrize("value", ["", ".", "e30.", "e30.00", "%", "€.€", "e30." + "0" * 64])
 def test_a_message_that_this_session_did_not_leave_is_none(value: str) -> None:
-    services = ConsoleServices(database=None, is_https=False)  # type: ignore[arg-type]  # never asked
+    services = ConsoleServices(database=None, vault=Vault(MASTER_KEY), is_https=False)  # type: ignore[arg-type]  # never asked
     assert read_flash(a_request({"signalbox_flash": value}), services, a_session()) is None
