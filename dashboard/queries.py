@@ -34,19 +34,15 @@ from dashboard.rows import (
     AttemptFacts,
     Choices,
     Named,
-    PlanChoice,
     PricedModel,
     RequestFacts,
     RequestRow,
     TenantFacts,
-    TenantRow,
 )
 from dashboard.usage import COUNTED, NO_MODEL, UsageRow, UsageSums
-from tenants import PLATFORM_TENANT_ID
 
 REQUEST_PAGE_ROWS: Final = 50
 CHOICES_MAX: Final = 200
-TENANTS_MAX: Final = 500
 # A request id is made just before its record starts: read a little further by id, then cut exactly by time.
 REQUEST_ID_SLACK: Final = timedelta(minutes=1)
 
@@ -149,20 +145,15 @@ async def usage_rows(
     session: AsyncSession, tenant_id: UUID, starts: Sequence[datetime], until: datetime, wanted: UsageFilter
 ) -> tuple[UsageRow, ...]:
     """Sums of the rollups by bar and model; bar n holds the hours from `starts[n]` to the next start."""
-    latencies = func.histogram_sum(_rollup.c.latency_histogram, type_=ARRAY(BigInteger))
-    statement = (
-        select(
-            _slot(_rollup.c.hour, starts),
-            _rollup.c.provider_name,
-            _rollup.c.model,
-            *(_bigint(func.sum(_rollup.c[name])).label(name) for name in _MEASURES),
-            *(_count_of(outcome_class).label(f"{outcome_class}_count") for outcome_class in OutcomeClass),
-            latencies.filter(_rollup.c.outcome == Outcome.OK.value).label("latency_histogram"),
-        )
-        .where(*_of_tenant(tenant_id, starts[0], until), *_narrowed(_ROLLUP_COLUMNS, wanted))
-        .group_by("slot", _rollup.c.provider_name, _rollup.c.model)
-    )
-    return tuple(_usage_row(row) for row in (await session.execute(statement)).all())
+    conditions = (*_of_tenant(tenant_id, starts[0], until), *_narrowed(_ROLLUP_COLUMNS, wanted))
+    return await _usage_rows(session, starts, conditions)
+
+
+async def usage_rows_across_tenants(
+    session: AsyncSession, starts: Sequence[datetime], until: datetime
+) -> tuple[UsageRow, ...]:
+    """The same over every tenant, in a session of the operator."""
+    return await _usage_rows(session, starts, (_rollup.c.hour >= starts[0], _rollup.c.hour < until))
 
 
 async def fine_rows(
@@ -278,50 +269,23 @@ async def name_of(session: AsyncSession, tenant_id: UUID, kind: str, wanted_id: 
     return name
 
 
-async def tenant_rows(session: AsyncSession, since: datetime, until: datetime) -> tuple[TenantRow, ...]:
-    """Every tenant but the platform, with its sums of the range, the highest billed first. Crosses tenants."""
-    failed = [outcome.value for outcome, words in OUTCOMES.items() if words.outcome_class is OutcomeClass.FAILED]
-    found = await session.execute(
-        text("""
-            SELECT t.tenant_id, t.name, t.status, t.created_at, s.plan_id, p.name AS plan_name,
-                   coalesce(u.request_count, 0)::bigint AS request_count,
-                   coalesce(u.failed_count, 0)::bigint AS failed_count,
-                   coalesce(u.billed_nano_usd, 0)::bigint AS billed_nano_usd,
-                   coalesce(u.provider_cost_nano_usd, 0)::bigint AS provider_cost_nano_usd,
-                   coalesce(u.own_credential_cost_nano_usd, 0)::bigint AS own_credential_cost_nano_usd,
-                   coalesce(u.absorbed_nano_usd, 0)::bigint AS absorbed_nano_usd,
-                   coalesce(u.unpriced_count, 0)::bigint AS unpriced_count,
-                   (SELECT r.started_at FROM request_record r WHERE r.tenant_id = t.tenant_id
-                    ORDER BY r.request_id DESC LIMIT 1) AS last_seen_at
-            FROM tenant t
-            LEFT JOIN subscription s USING (tenant_id)
-            LEFT JOIN plan p ON p.plan_id = s.plan_id AND p.version = s.plan_version
-            LEFT JOIN (
-                SELECT tenant_id, sum(request_count) AS request_count,
-                       sum(request_count) FILTER (WHERE outcome = ANY(:failed)) AS failed_count,
-                       sum(billed_nano_usd) AS billed_nano_usd,
-                       sum(provider_cost_nano_usd) AS provider_cost_nano_usd,
-                       sum(own_credential_cost_nano_usd) AS own_credential_cost_nano_usd,
-                       sum(absorbed_nano_usd) AS absorbed_nano_usd, sum(unpriced_count) AS unpriced_count
-                FROM usage_rollup WHERE hour >= :since AND hour < :until GROUP BY tenant_id
-            ) u USING (tenant_id)
-            WHERE t.tenant_id <> :platform
-            ORDER BY u.billed_nano_usd DESC NULLS LAST, t.name, t.tenant_id LIMIT :limit
-        """),
-        {"failed": failed, "since": since, "until": until, "platform": PLATFORM_TENANT_ID, "limit": TENANTS_MAX},
+async def _usage_rows(
+    session: AsyncSession, starts: Sequence[datetime], conditions: Sequence[ColumnElement[bool]]
+) -> tuple[UsageRow, ...]:
+    latencies = func.histogram_sum(_rollup.c.latency_histogram, type_=ARRAY(BigInteger))
+    statement = (
+        select(
+            _slot(_rollup.c.hour, starts),
+            _rollup.c.provider_name,
+            _rollup.c.model,
+            *(_bigint(func.sum(_rollup.c[name])).label(name) for name in _MEASURES),
+            *(_count_of(outcome_class).label(f"{outcome_class}_count") for outcome_class in OutcomeClass),
+            latencies.filter(_rollup.c.outcome == Outcome.OK.value).label("latency_histogram"),
+        )
+        .where(*conditions)
+        .group_by("slot", _rollup.c.provider_name, _rollup.c.model)
     )
-    return tuple(TenantRow(**row._mapping) for row in found)
-
-
-async def plan_choices(session: AsyncSession) -> tuple[PlanChoice, ...]:
-    """The newest version of every plan, the cheapest first."""
-    found = await session.execute(
-        text("""
-            SELECT plan_id, name FROM (SELECT DISTINCT ON (plan_id) * FROM plan ORDER BY plan_id, version DESC) newest
-            ORDER BY monthly_price_nano_usd, plan_id
-        """)
-    )
-    return tuple(PlanChoice(*row) for row in found)
+    return tuple(_usage_row(row) for row in (await session.execute(statement)).all())
 
 
 def uuid_floor(at: datetime) -> UUID:

@@ -75,7 +75,7 @@ def _environment() -> Environment:
     )
     for write in (
         formats.money, formats.exact_money, formats.count, formats.share, formats.duration, formats.moment,
-        formats.minute, formats.ago, formats.signal_words,
+        formats.minute, formats.ago, formats.signal_words, formats.change,
     ):  # fmt: skip
         environment.filters[write.__name__] = write
     environment.globals.update(asset_url=asset_url, url=url, UNKNOWN=formats.UNKNOWN)

@@ -134,9 +134,11 @@ MEASURES: Final = (
 )
 
 
-def tiles(current: UsageSums, previous: UsageSums, series: Sequence[UsageSums]) -> tuple[Tile, ...]:
+def tiles(
+    current: UsageSums, previous: UsageSums, series: Sequence[UsageSums], measures: Sequence[Measure] = MEASURES
+) -> tuple[Tile, ...]:
     """Every measure of the range, with its change and its line over the bars."""
-    return tuple(_tile(measure, current, previous, series) for measure in MEASURES)
+    return tuple(_tile(measure, current, previous, series) for measure in measures)
 
 
 def _tile(measure: Measure, current: UsageSums, previous: UsageSums, series: Sequence[UsageSums]) -> Tile:

@@ -39,6 +39,16 @@ class UsageSums:
         return self.baseline_nano_usd - self.baselined_billed_nano_usd if self.baseline_nano_usd else None
 
     @property
+    def platform_cost_nano_usd(self) -> int:
+        """The provider cost on the platform's credentials; with its own a tenant pays the provider itself."""
+        return self.provider_cost_nano_usd - self.own_credential_cost_nano_usd
+
+    @property
+    def margin_nano_usd(self) -> int:
+        """What is left of the billed amount after what providers charge the platform."""
+        return self.billed_nano_usd - self.platform_cost_nano_usd
+
+    @property
     def cost_per_query_nano_usd(self) -> int | None:
         """Billed per answered request, rounded half up."""
         if self.answered_count == 0:

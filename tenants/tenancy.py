@@ -125,14 +125,14 @@ async def list_tenants(database: Database, actor: Actor, *, limit: int = LISTED_
     return tuple(_tenant(row) for row in rows)
 
 
-async def suspend_tenant(database: Database, actor: Actor, tenant_id: UUID) -> None:
-    """Refuse the tenant's keys from now on. Raises NotFound."""
-    await _set_status(database, actor, tenant_id, TenantStatus.SUSPENDED)
+async def suspend_tenant(database: Database, actor: Actor, tenant_id: UUID, *, reason: str | None = None) -> None:
+    """Refuse the tenant's keys from now on; the tenant reads the reason in its trail. Raises FieldInvalid, NotFound."""
+    await _set_status(database, actor, tenant_id, TenantStatus.SUSPENDED, reason)
 
 
-async def resume_tenant(database: Database, actor: Actor, tenant_id: UUID) -> None:
-    """Accept the tenant's keys again. Raises NotFound."""
-    await _set_status(database, actor, tenant_id, TenantStatus.ACTIVE)
+async def resume_tenant(database: Database, actor: Actor, tenant_id: UUID, *, reason: str | None = None) -> None:
+    """Accept the tenant's keys again. Raises FieldInvalid, NotFound."""
+    await _set_status(database, actor, tenant_id, TenantStatus.ACTIVE, reason)
 
 
 async def create_project(database: Database, actor: Actor, tenant_id: UUID, name: str) -> Project:
@@ -192,7 +192,10 @@ async def _insert(
     )
 
 
-async def _set_status(database: Database, actor: Actor, tenant_id: UUID, status: TenantStatus) -> None:
+async def _set_status(
+    database: Database, actor: Actor, tenant_id: UUID, status: TenantStatus, reason: str | None
+) -> None:
+    told = {} if reason is None else {"reason": name_of("reason", reason)}
     async with database.across_tenants() as session:
         before = await repository.update_tenant_status(session, tenant_id, status)
         await record_audit(
@@ -202,7 +205,7 @@ async def _set_status(database: Database, actor: Actor, tenant_id: UUID, status:
             f"tenant.{'resumed' if status is TenantStatus.ACTIVE else 'suspended'}",
             f"tenant:{tenant_id}",
             before={"status": before},
-            after={"status": status},
+            after={"status": status, **told},
         )
 
 

@@ -7,7 +7,7 @@ built has no routes yet and is shown to nobody; names, addresses and keys are th
 from typing import Final
 
 from dashboard.navigation import Menu, PageRow
-from dashboard.pages import keys, operator, overview, quality, requests
+from dashboard.pages import keys, operator, overview, pulse, quality, requests, tenant
 from tenants import Scope
 
 SEE, BUILD, GOVERN, RUN = "See", "Build", "Govern", "Run"
@@ -77,11 +77,13 @@ TENANT_PAGES: Final[Menu] = (
 STAFF_PAGES: Final[Menu] = (
     PageRow(
         name="pulse", label="Pulse", group=SEE, path="/operator/pulse", key="p",
-        about="The platform at this moment",
+        routes=(pulse.pulse,), about="Requests, errors, cost and margin of the platform, now and before",
     ),
     PageRow(
         name="tenants", label="Tenants", group=SEE, path="/operator", key="t",
-        routes=(operator.operator_tenants, operator.move_tenant),
+        routes=(
+            operator.operator_tenants, operator.move_tenant, tenant.one_tenant, tenant.set_status, tenant.give_credit,
+        ),
         about="What each tenant is billed, costs and gets wrong",
     ),
     PageRow(

@@ -117,7 +117,11 @@ MATRIX: Mapping[Door, Needs | Scope] = {
     Door("POST", "/operator/sign-in"): Needs.FORM,
     Door("POST", "/operator/sign-out"): Needs.STAFF_SESSION,
     Door("GET", "/operator"): Needs.STAFF_SESSION,
+    Door("GET", "/operator/pulse"): Needs.STAFF_SESSION,
+    Door("GET", "/operator/tenants/{tenant_id}"): Needs.STAFF_SESSION,
     Door("POST", "/operator/tenants/{tenant_id}/plan"): Needs.STAFF_SESSION,
+    Door("POST", "/operator/tenants/{tenant_id}/status"): Needs.STAFF_SESSION,
+    Door("POST", "/operator/tenants/{tenant_id}/credit"): Needs.STAFF_SESSION,
 }
 # What a door must be sent to come as far as its ids.
 BODIES: Mapping[str, Any] = {
