@@ -13,7 +13,13 @@ from tenants import Database
 from tests.browser.conftest import Visits
 from tests.integration.dashboard.builders import HOSTILE, Customer, settle, traffic
 
-PAGES = ("/console?range=30d", "/console/keys", "/console/quality?range=30d", "/console/requests?range=30d", "/console/sign-in")
+PAGES = (
+    "/console?range=30d",
+    "/console/keys",
+    "/console/quality?range=30d",
+    "/console/requests?range=30d",
+    "/console/sign-in",
+)
 STAFF_PAGES = ("/operator?range=30d", "/operator/pulse?range=30d")
 WIDTHS = (360, 768, 1440)
 THEMES = ("light", "dark")
