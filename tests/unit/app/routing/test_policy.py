@@ -220,7 +220,8 @@ def test_what_a_strategy_needs_and_does_not_take_is_told(choice: dict[str, Any],
 )
 def test_searches_of_long_texts_are_bounded_in_number(when: Any, count: int) -> None:
     def document(number: int) -> dict[str, Any]:
-        return make_document(guards=[{"name": "g", "when": {"any": [when] * number}, "candidates": ["*"]}])
+        then = {"candidates": ["*"], "strategy": "ordered"}
+        return make_document(rules=[{"name": "r", "when": {"any": [when] * number}, "then": then}])
 
     compile_policy(json.dumps(document(count)).encode())
     (problem,) = problems_of(document(count + 1))
