@@ -24,6 +24,7 @@ from app.gateway.attempts import AttemptLimits, Attempts
 from app.gateway.health import Health
 from app.gateway.holds import Holds
 from app.gateway.pipeline import Pipeline
+from app.gateway.policy_desk import RoutingDesk
 from app.gateway.quality_table import QualityRow, quality_rows
 from app.gateway.repeats import Repeats
 from app.gateway.settlement import Settlement
@@ -202,6 +203,7 @@ def create_app(gateway: Gateway) -> Litestar:
                     vault=gateway.vault,
                     is_https=gateway.options.is_https,
                     quality=partial(_quality_lines, gateway),
+                    policies=RoutingDesk(gateway.database, gateway.views),
                 )
             ),
             *probe_routes(gateway.database, gateway.metrics, gateway.options.probes),

@@ -4,7 +4,7 @@ Called by the request page. Invariant: a decision is shown as it was stored or n
 by another release, with fields missing or new, still shows what both know.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -160,6 +160,11 @@ class CandidateView:
     because: str
 
 
+# By whether it is the first: what a plan has in store for a candidate.
+_PLANS: Final[Mapping[bool, tuple[str, Literal["good", "flat"], str]]] = {
+    True: ("first", "good", "It would be tried first."),
+    False: ("fallback", "flat", "It would be tried if those before it fail."),
+}
 NEEDS: Final = {"has_tools": "tools", "has_images": "images", "wants_json_schema": "JSON schema"}
 
 
@@ -184,6 +189,14 @@ def candidate_views(decision: StoredDecision, attempts: Sequence[AttemptFacts]) 
     rows = candidates.rows() if isinstance(candidates, StoredColumns) else candidates
     ordered = sorted(rows, key=lambda one: (one.rank is None, one.rank or 0, one.name))
     return tuple(_view(candidate, attempts) for candidate in ordered)
+
+
+def planned_views(decision: StoredDecision) -> tuple[CandidateView, ...]:
+    """The candidates of a decision that was not carried out: the order they would be tried in, then those that fell."""
+    return tuple(
+        view if view.fate == "excluded" else CandidateView(view.candidate, *_PLANS[view.candidate.rank == 1])
+        for view in candidate_views(decision, ())
+    )
 
 
 def _view(candidate: StoredCandidate, attempts: Sequence[AttemptFacts]) -> CandidateView:

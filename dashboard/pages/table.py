@@ -7,7 +7,7 @@ built has no routes yet and is shown to nobody; names, addresses and keys are th
 from typing import Final
 
 from dashboard.navigation import Menu, PageRow
-from dashboard.pages import keys, operator, overview, pulse, quality, requests, tenant
+from dashboard.pages import keys, operator, overview, policies, pulse, quality, requests, tenant
 from tenants import Scope
 
 SEE, BUILD, GOVERN, RUN = "See", "Build", "Govern", "Run"
@@ -45,6 +45,7 @@ TENANT_PAGES: Final[Menu] = (
     ),
     PageRow(
         name="policies", label="Policies", group=BUILD, path="/console/policies", key="y", has_range=False,
+        routes=(policies.policies, policies.policy_editor, policies.edit_policy, policies.roll_back_policy),
         about="Write, test and publish how requests are routed",
     ),
     PageRow(
