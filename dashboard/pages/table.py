@@ -7,7 +7,7 @@ built has no routes yet and is shown to nobody; names, addresses and keys are th
 from typing import Final
 
 from dashboard.navigation import Menu, PageRow
-from dashboard.pages import keys, operator, overview, policies, pulse, quality, requests, tenant
+from dashboard.pages import keys, limits, operator, overview, policies, pulse, quality, requests, tenant
 from tenants import Scope
 
 SEE, BUILD, GOVERN, RUN = "See", "Build", "Govern", "Run"
@@ -59,6 +59,10 @@ TENANT_PAGES: Final[Menu] = (
     ),
     PageRow(
         name="limits", label="Limits & budgets", group=GOVERN, path="/console/limits", key="l", has_range=False,
+        routes=(
+            limits.limits, limits.set_budget_form, limits.remove_budget_form, limits.set_limit_form,
+            limits.remove_limit_form,
+        ),
         about="How much may be spent, and how fast it goes",
     ),
     PageRow(

@@ -106,16 +106,15 @@ MATRIX: Mapping[Door, Needs | Scope] = {
     Door("POST", "/console/sign-in"): Needs.FORM,
     Door("POST", "/console/sign-out"): Needs.TENANT_SESSION,
     Door("GET", "/console"): Needs.TENANT_SESSION,
-    Door("GET", "/console/keys"): Needs.TENANT_SESSION,
-    Door("POST", "/console/keys"): Needs.TENANT_SESSION,
-    Door("POST", "/console/keys/{api_key_id}/rotate"): Needs.TENANT_SESSION,
-    Door("POST", "/console/keys/{api_key_id}/revoke"): Needs.TENANT_SESSION,
-    Door("GET", "/console/quality"): Needs.TENANT_SESSION,
-    Door("GET", "/console/policies"): Needs.TENANT_SESSION,
-    Door("GET", "/console/policies/edit"): Needs.TENANT_SESSION,
-    Door("POST", "/console/policies/edit"): Needs.TENANT_SESSION,
-    Door("POST", "/console/policies/roll-back"): Needs.TENANT_SESSION,
-    Door("GET", "/console/requests"): Needs.TENANT_SESSION,
+    **{
+        Door(verb, f"/console/{path}"): Needs.TENANT_SESSION
+        for verb, paths in (
+            ("GET", "keys limits policies policies/edit quality requests"),
+            ("POST", "limits/budgets limits/budgets/remove limits/traffic limits/traffic/remove"),
+            ("POST", "keys keys/{api_key_id}/revoke keys/{api_key_id}/rotate policies/edit policies/roll-back"),
+        )
+        for path in paths.split()
+    },
     Door("GET", "/console/requests/{request_id}"): Needs.TENANT_SESSION,
     Door("GET", "/operator/sign-in"): Needs.NOBODY,
     Door("POST", "/operator/sign-in"): Needs.FORM,
@@ -161,16 +160,8 @@ OWN_NAMESPACE = {
 
 
 ACCOUNT = (
-    "/projects",
-    "/keys",
-    "/credentials",
-    "/policies",
-    "/budgets",
-    "/limits",
-    "/evaluations",
-    "/feedback",
-    "/examples",
-)
+    "/projects", "/keys", "/credentials", "/policies", "/budgets", "/limits", "/evaluations", "/feedback", "/examples",
+)  # fmt: skip
 PARAMETERS = sorted({name for door in MATRIX for name in re.findall(r"\{(\w+)\}", door.path)})
 
 # Headers that say who is calling.
