@@ -5,6 +5,7 @@ alone: its own updater, which would fetch over the network, is never started. In
 never below what the provider can charge for the tokens that we send and receive.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -85,7 +86,8 @@ async def import_price_book(
     Raises PriceBookRejected when prices moved implausibly since the version before.
     """
     at = now or datetime.now(UTC)
-    prices, report = compile_prices(_bundled_providers(), at)
+    # In a thread: it takes a second of work, and the operator's console asks for it beside running requests.
+    prices, report = await asyncio.to_thread(lambda: compile_prices(_bundled_providers(), at))
     version_id = await store_prices(
         database,
         IMPORTED_SOURCE,

@@ -12,6 +12,8 @@ from uuid import UUID
 
 import msgspec
 
+from dashboard.formats import exact_money
+
 # Which events a list holds: all, looks across tenants, or changes.
 Told = Literal["", "looks", "changes"]
 
@@ -63,15 +65,17 @@ def audit_row(tenant_id: UUID, tenant_name: str, event_id: UUID, payload: bytes)
 
 def _changes(before: Mapping[str, object], after: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(
-        f"{name}: {_written(before[name])} → {_written(after.get(name))}"
+        f"{name}: {_written(name, before[name])} → {_written(name, after.get(name))}"
         if name in before
-        else f"{name}: {_written(after[name])}"
+        else f"{name}: {_written(name, after[name])}"
         for name in dict.fromkeys((*before, *after))
         if before.get(name) != after.get(name)
     )
 
 
-def _written(value: object) -> str:
+def _written(name: str, value: object) -> str:
+    if name.endswith("_nano_usd") and isinstance(value, int):
+        return exact_money(value)
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
     return "none" if value in (None, "") else str(value)

@@ -7,7 +7,21 @@ built has no routes yet and is shown to nobody; names, addresses and keys are th
 from typing import Final
 
 from dashboard.navigation import Menu, PageRow
-from dashboard.pages import keys, limits, operator, overview, policies, pulse, quality, requests, tenant
+from dashboard.pages import (
+    jobs,
+    keys,
+    limits,
+    operator,
+    overview,
+    policies,
+    prices,
+    providers,
+    pulse,
+    quality,
+    requests,
+    staff_audit,
+    tenant,
+)
 from tenants import Scope
 
 SEE, BUILD, GOVERN, RUN = "See", "Build", "Govern", "Run"
@@ -93,18 +107,22 @@ STAFF_PAGES: Final[Menu] = (
     ),
     PageRow(
         name="prices", label="Plans & price book", group=RUN, path="/operator/prices", key="b", has_range=False,
+        routes=(prices.prices, prices.import_prices),
         about="What plans allow and models cost",
     ),
     PageRow(
         name="providers", label="Providers", group=RUN, path="/operator/providers", key="h",
+        routes=(providers.providers,),
         about="How well each provider answers",
     ),
     PageRow(
         name="jobs", label="Jobs", group=RUN, path="/operator/jobs", key="j", has_range=False,
+        routes=(jobs.jobs,),
         about="What runs in the background, and what failed",
     ),
     PageRow(
         name="audit", label="Staff audit", group=RUN, path="/operator/audit", key="a",
+        routes=(staff_audit.staff_audit,),
         about="What staff looked at and changed",
     ),
 )  # fmt: skip

@@ -14,13 +14,13 @@ from tests.browser.conftest import Visits
 from tests.integration.dashboard.builders import HOSTILE, Customer, settle, traffic
 
 PAGES = (
-    "/console?range=30d",
-    "/console/keys",
-    "/console/quality?range=30d",
-    "/console/requests?range=30d",
+    "/console?range=30d", "/console/keys", "/console/quality?range=30d", "/console/requests?range=30d",
     "/console/sign-in",
-)
-STAFF_PAGES = ("/operator?range=30d", "/operator/pulse?range=30d")
+)  # fmt: skip
+STAFF_PAGES = (
+    "/operator?range=30d", "/operator/pulse?range=30d", "/operator/prices", "/operator/providers?range=30d",
+    "/operator/jobs?check=books", "/operator/audit",
+)  # fmt: skip
 WIDTHS = (360, 768, 1440)
 THEMES = ("light", "dark")
 

@@ -169,6 +169,7 @@ async def test_credit_is_given_once_and_shown_with_what_is_left(
     shown_page = (await staff.get(page)).text
     assert "$1,250.50 of credit was given" in shown_page
     assert "01 Jan 2100 00:00" in shown_page
+    assert "amount_nano_usd: $1,250.500000000" in shown_page
     assert "<img" not in shown_page
     last = (await events(database, acme.tenant_id))[-1]
     assert (last["actor"]["name"], last["after"]["amount_nano_usd"]) == (operator_email, 1_250_500_000_000)
