@@ -47,6 +47,12 @@ def test_no_decision_and_an_unknown_form_are_nothing() -> None:
     assert read_decision([]) is None
 
 
+def test_signals_that_were_not_looked_at_are_none() -> None:
+    decision = read_decision({"sensitivity": None, "complexity": None, "rag": None})
+    assert decision is not None
+    assert decision.sensitivity is None
+
+
 def test_fields_of_another_release_are_passed_over() -> None:
     decision = read_decision({"rule": "x", "invented_later": {"a": 1}})
     assert decision is not None
