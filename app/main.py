@@ -41,6 +41,7 @@ from app.providers import AllowList, Transport, check_address
 from app.settings import Environment, read_settings
 from app.telemetry import configure_logs
 from billing import (
+    PROMPT_S,
     BillingSnapshot,
     CommitMeter,
     Feature,
@@ -64,6 +65,7 @@ class GatewayOptions:
     body_bytes_max: int = 10_000_000
     attempts: AttemptLimits = field(default_factory=AttemptLimits)
     probes: ProbeAccess = field(default_factory=ProbeAccess)
+    database_prompt_s: float = PROMPT_S  # how long a call waits for the database before it is refused
     metrics_folder: Path | None = None  # where the processes of one port leave their counts for each other
 
 
@@ -83,16 +85,27 @@ class Gateway:
         self.snapshot.subscribe(self.billing.drop)
         self.views = TenantViews(self.snapshot, self.billing)
         self.dead_letters = 0
-        self.meter = CommitMeter(database, self.process_id, on_dead_letter=self._bury)
+        self.meter = CommitMeter(
+            database, self.process_id, on_dead_letter=self._bury, prompt_s=options.database_prompt_s
+        )
         self.snapshot.subscribe(self.meter.drop)
-        self.traffic = Traffic(database, self.process_id, deadline_s=options.attempts.request_deadline_s)
+        self.traffic = Traffic(
+            database,
+            self.process_id,
+            deadline_s=options.attempts.request_deadline_s,
+            prompt_s=options.database_prompt_s,
+        )
         self.metrics = Metrics(str(self.process_id), folder=options.metrics_folder)
         self.settlement = Settlement(self.meter, self.traffic, on_end=self.metrics.count)
         self.metrics.watch("signalbox_settlements_waiting", lambda: self.settlement.waiting)
         self.metrics.watch("signalbox_refusals_not_recorded", lambda: self.settlement.refusals_lost)
         self.metrics.watch("signalbox_dead_letters", lambda: self.dead_letters)
         # Beyond its deadline a request can only be on its way into the books.
-        self.idempotency_keys = IdempotencyKeys(database, running_s_max=2 * int(options.attempts.request_deadline_s))
+        self.idempotency_keys = IdempotencyKeys(
+            database,
+            running_s_max=2 * int(options.attempts.request_deadline_s),
+            prompt_s=options.database_prompt_s,
+        )
         self.upstream_allow = upstream_allow or AllowList()
         self.transport = Transport(self.upstream_allow)
         self.pipeline = Pipeline(
@@ -226,7 +239,7 @@ def _management_services(gateway: Gateway) -> ManagementServices:
         database=gateway.database,
         vault=gateway.vault,
         principal=gateway.snapshot.principal,
-        admit=partial(admit_management, gateway.database),
+        admit=partial(admit_management, gateway.database, prompt_s=gateway.options.database_prompt_s),
         require_feature=require,
         known_models=known_models,
         quality=partial(_expected_quality, gateway),

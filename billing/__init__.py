@@ -17,6 +17,7 @@ from billing.budgets import (
 from billing.commit_meter import CommitMeter
 from billing.credit import CreditGrant, CreditKind
 from billing.credits import CreditState, credit_states, draw_credit, grant_credit
+from billing.delivery import PROMPT_S
 from billing.drift import Drift, find_drift, watch_drift
 from billing.errors import (
     BillingError,
@@ -79,6 +80,7 @@ __all__ = [
     "END_USERS_MAX_DEFAULT",
     "LIMIT_NANO_USD_MAX",
     "PLANS",
+    "PROMPT_S",
     "STATEMENT_COLUMNS",
     "USAGE_GROUPS_MAX",
     "Admission",

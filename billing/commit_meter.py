@@ -52,6 +52,7 @@ class CommitMeter:
         batch_max: int = BATCH_MAX,
         queue_max: int = QUEUE_MAX,
         timeout_s: float = PATIENT_S,
+        prompt_s: float = PROMPT_S,
         beat_every_s: int = BEAT_EVERY_S,
         now_ns: Callable[[], int] = monotonic_ns,
     ) -> None:
@@ -59,7 +60,7 @@ class CommitMeter:
         self._process_id = process_id
         self._on_dead_letter = on_dead_letter
         self._delivery = Delivery(database, timeout_s=timeout_s)
-        self._prompt = Delivery(database, timeout_s=min(timeout_s, PROMPT_S))
+        self._prompt = Delivery(database, timeout_s=min(timeout_s, prompt_s))
         self._now_ns = now_ns
         self._allowances = Allowances()
         self._open: set[UUID] = set()

@@ -40,11 +40,11 @@ class _Ask:
 class Concurrency:
     """`deadline_s`: after which every request has ended, whatever happens."""
 
-    def __init__(self, database: Database, process_id: UUID, *, deadline_s: float) -> None:
+    def __init__(self, database: Database, process_id: UUID, *, deadline_s: float, prompt_s: float = PROMPT_S) -> None:
         self._process_id = process_id
         self._deadline_s = deadline_s + ENDING_S
         self._leases = SlotLeases(deadline_s=self._deadline_s)
-        self._delivery = Delivery(database, timeout_s=PROMPT_S)
+        self._delivery = Delivery(database, timeout_s=prompt_s)
         self._batcher: Batcher[_Ask, bool] = Batcher(
             self._lease_all, batch_max=BATCH_MAX, queue_max=QUEUE_MAX, on_unheard=self._take_back
         )

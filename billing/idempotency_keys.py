@@ -23,9 +23,9 @@ QUEUE_MAX: Final = 10_000
 class IdempotencyKeys:
     """Claims keys in batches. `running_s_max`: how long a request may run that has left no trace."""
 
-    def __init__(self, database: Database, *, running_s_max: int) -> None:
+    def __init__(self, database: Database, *, running_s_max: int, prompt_s: float = PROMPT_S) -> None:
         self._running_s_max = running_s_max
-        self._delivery = Delivery(database, timeout_s=PROMPT_S)
+        self._delivery = Delivery(database, timeout_s=prompt_s)
         self._claims = Batcher(self._claim_all, batch_max=BATCH_MAX, queue_max=QUEUE_MAX)
 
     async def claim(self, claim: Claim) -> Claimed:

@@ -18,9 +18,9 @@ REQUESTS_PER_MINUTE: Final = 600
 REQUEST_BURST: Final = 200
 
 
-async def admit_management(database: Database, tenant_id: UUID) -> None:
+async def admit_management(database: Database, tenant_id: UUID, *, prompt_s: float = PROMPT_S) -> None:
     """Take one request off the rate. Raises ManagementRateLimited or MeterUnavailable."""
-    [retry_after_ms] = await Delivery(database, timeout_s=PROMPT_S).send(_take, [tenant_id])
+    [retry_after_ms] = await Delivery(database, timeout_s=prompt_s).send(_take, [tenant_id])
     if not isinstance(retry_after_ms, int):
         raise MeterUnavailable("The request could not be counted. Nothing was done; retry shortly.")
     if retry_after_ms:

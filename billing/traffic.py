@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from billing.concurrency import Concurrency
+from billing.delivery import PROMPT_S
 from billing.meter import RateState
 from billing.records import RequestRecord
 from billing.traffic_limit import CallerLimits
@@ -16,10 +17,10 @@ from tenants import Database
 
 
 class Traffic:
-    """`deadline_s`: after which every request has ended, whatever happens."""
+    """`deadline_s`: after which every request has ended; `prompt_s`: how long one waits for the database to begin."""
 
-    def __init__(self, database: Database, process_id: UUID, *, deadline_s: float) -> None:
-        self._concurrency = Concurrency(database, process_id, deadline_s=deadline_s)
+    def __init__(self, database: Database, process_id: UUID, *, deadline_s: float, prompt_s: float = PROMPT_S) -> None:
+        self._concurrency = Concurrency(database, process_id, deadline_s=deadline_s, prompt_s=prompt_s)
         self._rates = TrafficRates(database)
 
     async def enter(self, request_id: UUID, limits: CallerLimits) -> None:
