@@ -20,6 +20,7 @@ from uuid_utils.compat import uuid7
 
 from app.commands.opened import open_database, open_vault
 from app.commands.processes import end_with_parent
+from app.console import PROVIDER_CHOICES, check_offer, model_lines
 from app.gateway.attempts import AttemptLimits, Attempts
 from app.gateway.health import Health
 from app.gateway.holds import Holds
@@ -50,7 +51,7 @@ from billing import (
     admit_management,
     require_feature,
 )
-from dashboard import ConsoleServices, QualityLine, console_routes
+from dashboard import ConsoleServices, ModelLine, QualityLine, console_routes
 from tenants import Database, Snapshot, Vault, check_master_key
 
 GC_THRESHOLD: Final = 50_000
@@ -217,6 +218,10 @@ def create_app(gateway: Gateway) -> Litestar:
                     is_https=gateway.options.is_https,
                     quality=partial(_quality_lines, gateway),
                     policies=RoutingDesk(gateway.database, gateway.views),
+                    models=partial(_model_lines, gateway),
+                    provider_choices=PROVIDER_CHOICES,
+                    check_offer=partial(check_offer, gateway.upstream_allow),
+                    require_feature=partial(_require_feature, gateway),
                 )
             ),
             *probe_routes(gateway.database, gateway.metrics, gateway.options.probes),
@@ -232,20 +237,21 @@ def _management_services(gateway: Gateway) -> ManagementServices:
     async def known_models(tenant_id: UUID) -> frozenset[str]:
         return frozenset(candidate.name for candidate in (await gateway.views.of(tenant_id)).candidates)
 
-    async def require(tenant_id: UUID, feature: Feature) -> None:
-        require_feature((await gateway.views.of(tenant_id)).plan, feature)
-
     return ManagementServices(
         database=gateway.database,
         vault=gateway.vault,
         principal=gateway.snapshot.principal,
         admit=partial(admit_management, gateway.database, prompt_s=gateway.options.database_prompt_s),
-        require_feature=require,
+        require_feature=partial(_require_feature, gateway),
         known_models=known_models,
         quality=partial(_expected_quality, gateway),
         check_address=partial(check_address, allow=gateway.upstream_allow),
         idempotency_keys=gateway.idempotency_keys,
     )
+
+
+async def _require_feature(gateway: Gateway, tenant_id: UUID, feature: Feature) -> None:
+    require_feature((await gateway.views.of(tenant_id)).plan, feature)
 
 
 async def _expected_quality(gateway: Gateway, tenant_id: UUID) -> tuple[QualityRow, ...]:
@@ -254,3 +260,7 @@ async def _expected_quality(gateway: Gateway, tenant_id: UUID) -> tuple[QualityR
 
 async def _quality_lines(gateway: Gateway, tenant_id: UUID) -> tuple[QualityLine, ...]:
     return tuple(QualityLine(**msgspec.structs.asdict(row)) for row in await _expected_quality(gateway, tenant_id))
+
+
+async def _model_lines(gateway: Gateway, tenant_id: UUID) -> tuple[ModelLine, ...]:
+    return model_lines(await gateway.views.of(tenant_id))

@@ -47,6 +47,7 @@ from billing.management_rate import admit_management
 from billing.meter import Admission, AdmissionRequest, BudgetFacts, Meter, RateState, Reservation
 from billing.money import usd
 from billing.plan import DEFAULT_PLAN_ID, Feature, Plan
+from billing.plan_repository import find_plan_of
 from billing.plans import PLANS, change_plan, require_feature, seed_plans, subscribe
 from billing.price import Price, PriceTier, Rates, ServiceTier, billed_nano_usd
 from billing.price_book import PriceBook, declare_prices
@@ -161,6 +162,7 @@ __all__ = [
     "draw_credit",
     "ensure_partitions",
     "find_drift",
+    "find_plan_of",
     "find_request",
     "fold_rollups",
     "grant_credit",

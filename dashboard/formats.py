@@ -33,6 +33,12 @@ def exact_money(nano_usd: int | None) -> str:
     return f"{MINUS if nano_usd < 0 else ''}${whole:,}.{nano:09d}"
 
 
+def plain_usd(nano_usd: int) -> str:
+    """Dollars to the nano-dollar for machines: without currency and separators."""
+    whole, nano = divmod(abs(nano_usd), NANO_PER_USD)
+    return f"{'-' if nano_usd < 0 else ''}{whole}.{nano:09d}"
+
+
 def usd(nano_usd: int) -> float:
     """Dollars as a number for drawing only; no sum is ever made of these."""
     return nano_usd / NANO_PER_USD

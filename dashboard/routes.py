@@ -14,6 +14,7 @@ from litestar.exceptions import HTTPException, NotAuthorizedException, NotFoundE
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath
 
+from billing import FeatureNotInPlan
 from dashboard.access import STAFF_DOOR, TENANT_DOOR, Connection, Door, only_through, provide_session
 from dashboard.assets import asset
 from dashboard.navigation import MENU_KEY, ROW_KEY, Menu, PageRow
@@ -75,6 +76,7 @@ def _router(
             NotAuthorizedException: _signed_out,
             HTTPException: _refused,
             ScopeMissing: _not_allowed,
+            FeatureNotInPlan: _not_in_plan,
             DatabaseUnavailable: _unavailable,
             Exception: _fault,
         },
@@ -104,6 +106,10 @@ def _refused(request: AnyRequest, error: HTTPException) -> Response[Any]:
 
 def _not_allowed(request: AnyRequest, error: Exception) -> Response[Any]:
     return _message(request, 403, "Not yours to do", f"{error} Ask an owner or admin of this tenant.")
+
+
+def _not_in_plan(request: AnyRequest, error: Exception) -> Response[Any]:
+    return _message(request, 403, "Not in your plan", str(error))
 
 
 def _unavailable(request: AnyRequest, error: Exception) -> Response[Any]:

@@ -2,6 +2,7 @@
 
 from tenants.api_keys import APIKey, CreatedKey, create_key, list_keys, revoke_key, rotate_key
 from tenants.audit import AuditFacts, link_audit, record_audit
+from tenants.audit_check import ChainState, check_audit
 from tenants.audit_export import audit_lines, export_audit
 from tenants.audit_verify import AuditReport, verify_audit
 from tenants.change_feed import EVERYONE
@@ -86,6 +87,7 @@ __all__ = [
     "AuditReport",
     "Base",
     "BuildIndex",
+    "ChainState",
     "CheckAddress",
     "ConsoleSession",
     "Contract",
@@ -138,6 +140,7 @@ __all__ = [
     "add_evaluation",
     "add_examples",
     "audit_lines",
+    "check_audit",
     "check_master_key",
     "connect_arguments",
     "create_key",

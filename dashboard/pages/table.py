@@ -8,11 +8,14 @@ from typing import Final
 
 from dashboard.navigation import Menu, PageRow
 from dashboard.pages import (
+    audit,
     jobs,
     keys,
     limits,
+    models,
     operator,
     overview,
+    plan,
     policies,
     prices,
     providers,
@@ -64,6 +67,7 @@ TENANT_PAGES: Final[Menu] = (
     ),
     PageRow(
         name="models", label="Models & credentials", group=BUILD, path="/console/models", key="m", has_range=False,
+        routes=(models.models, models.bring_credential, models.end_credential),
         about="What can be called, at which price, with whose credential",
     ),
     PageRow(
@@ -81,10 +85,12 @@ TENANT_PAGES: Final[Menu] = (
     ),
     PageRow(
         name="plan", label="Plan & usage", group=GOVERN, path="/console/plan", key="n", has_range=False,
-        about="The plan and the statement of this period",
+        routes=(plan.plan, plan.statement_csv),
+        about="The plan and the statement of a month",
     ),
     PageRow(
         name="audit", label="Audit log", group=GOVERN, path="/console/audit", key="a",
+        routes=(audit.audit, audit.audit_export),
         about="Who did what, verified", scope=Scope.AUDIT_READ,
     ),
     PageRow(

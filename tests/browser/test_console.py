@@ -14,7 +14,8 @@ from tests.browser.conftest import Visits
 from tests.integration.dashboard.builders import HOSTILE, Customer, settle, traffic
 
 PAGES = (
-    "/console?range=30d", "/console/keys", "/console/quality?range=30d", "/console/requests?range=30d",
+    "/console?range=30d", "/console/audit?range=30d", "/console/keys", "/console/models", "/console/plan",
+    "/console/quality?range=30d", "/console/requests?range=30d",
     "/console/sign-in",
 )  # fmt: skip
 STAFF_PAGES = (
