@@ -1,16 +1,17 @@
-"""Figures, built with plotly from sums of usage; the only importer of plotly.
+"""Figures over time, drawn with plotly; the only importer of plotly.
 
-Called by pages. Each figure comes with a sentence, a legend and the same rows as a table. Invariants:
-bars, lines and maps only; a sum without requests is 0 and a percentile without requests is a gap;
-names are escaped, because plotly reads a subset of HTML in them.
+Called by `usage_figures` and `routing_figures`, which know what is shown. Each figure comes with a sentence, a
+legend and the same rows as a table. Invariants: bars, lines and maps only; a sum without requests is 0 and a
+percentile without requests is a gap; names are escaped, because plotly reads a subset of HTML in them.
 """
 
 import html
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from importlib.resources import files
+from itertools import zip_longest
 from math import floor, log10
 from typing import Any, Final
 
@@ -19,21 +20,15 @@ import plotly.graph_objects as go
 
 from billing import percentile_ms
 from dashboard import formats
-from dashboard.outcomes import CLASS_LABELS, OutcomeClass
 from dashboard.ranges import Grain, TimeRange
-from dashboard.usage import UsageRow, UsageSums, by_model, by_slot
 
-MODELS_MAX: Final = 8
 PALETTE_SIZE: Final = 10
 OPEN_OPACITY: Final = 0.45
 SECONDS_FROM_MS: Final = 2000
-NO_MODEL_LABEL: Final = "reached no model"
-CLASS_COLOURS: Final = {
-    OutcomeClass.ANSWERED: "answered",
-    OutcomeClass.CUT: "cut",
-    OutcomeClass.REFUSED: "refused",
-    OutcomeClass.FAILED: "failed",
-}
+KILO_TICKS_FROM: Final = 10_000
+COUNTED_UP_TO: Final = 5
+PERCENT_LABELS: Final = {50: "Median", 95: "p95", 99: "p99"}
+PERCENT_DASHES: Final = {50: "dash", 95: "solid", 99: "dot"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +39,7 @@ class LegendRow:
     label: str
     value: str
     share: str = ""
-    name: str | None = None  # the entity itself, for a link; None for "other"
+    filters: Mapping[str, str] = field(default_factory=dict)  # lead to its requests; none for "other"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +58,45 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class _Series:
+class Series:
+    """One entity over the bars of a range: its label, its colour's name, a value for each bar."""
+
     label: str
     colour: str
     values: tuple[int, ...]
-    name: str | None
+    filters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """What a figure is called and says."""
+
+    figure_id: str
+    title: str
+    summary: str
+    definition: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How values are written in tables, and how far apart and in which form they are drawn."""
+
+    write: Callable[[int], str]
+    draw: Callable[[int], float]
+    hover: str  # plotly's template of one value
+
+    def ticks(self, highest: float) -> str:
+        """The form of the axis, for its highest value."""
+        return _money_ticks(highest) if "$" in self.hover else ",~s" if highest >= KILO_TICKS_FROM else ",d"
+
+    def step(self, highest: float) -> int | None:
+        """How far ticks are apart; None leaves it to plotly. Few things are counted one by one."""
+        return 1 if "$" not in self.hover and highest <= COUNTED_UP_TO else None
+
+
+MONEY: Final = Scale(formats.money, formats.usd, "%{y:$,.6~f}")
+COUNT: Final = Scale(formats.count, int, "%{y:,}")
 
 
 def plotly_script() -> bytes:
@@ -91,120 +120,81 @@ def colours_of(names: Sequence[str]) -> dict[str, str]:
     return colours
 
 
-def spend_by_model(within: TimeRange, rows: Sequence[UsageRow], previous: Sequence[UsageSums]) -> Figure:
-    """Billed amounts stacked by model, with the period before as a dotted line."""
+def stacked(
+    within: TimeRange, series: Sequence[Series], scale: Scale, words: Words, *, previous: Sequence[int] = ()
+) -> Figure:
+    """Bars on top of each other, with the compared period as a dotted line."""
     starts = within.buckets()
-    totals = {name: sums for name, sums in by_model(rows).items() if sums.billed_nano_usd}
-    series, note = _top_models(rows, tuple(totals), len(starts))
-    before = [formats.usd(sums.billed_nano_usd) for sums in previous]
     labels = _labels(starts, within)
-    traces = [_bars(one, labels, formats.usd, within, "%{y:$,.6~f}") for one in series]
+    stacks = [sum(values) for values in zip(*(one.values for one in series), strict=True)] or [0] * len(starts)
+    total, before = sum(stacks), list(previous[: len(labels)])
+    traces: list[Any] = [_bars(one, labels, scale, within) for one in series if any(one.values)]
     if any(before):
-        traces.append(_previous_line(before, labels))
-    total = sum(sums.billed_nano_usd for sums in totals.values())
-    before_total = sum(sums.billed_nano_usd for sums in previous)
-    stacks = [sum(values) for values in zip(*(one.values for one in series), strict=True)]
-    highest = max([0.0, *map(formats.usd, stacks), *before])
+        traces.append(_previous_line(before, labels, scale))
+    highest = max([0.0, *map(scale.draw, stacks), *map(scale.draw, before)])
     return Figure(
-        figure_id="spend-by-model",
-        title="Spend by model",
-        summary=_spend_summary(totals, total, within),
-        definition=f"Billed amounts by {_grain_words(within)}; the dotted line is the period before.",
-        json=_json(traces, _layout(labels, within, tickformat=_money_ticks(highest), is_flat=highest == 0)),
+        figure_id=words.figure_id,
+        title=words.title,
+        summary=words.summary,
+        definition=words.definition,
+        json=_json(
+            traces,
+            _layout(labels, within, tickformat=scale.ticks(highest), is_flat=highest == 0, dtick=scale.step(highest)),
+        ),
         columns=("Time", *(one.label for one in series), "Total"),
-        rows=_table(starts, within, series, formats.money, stacks),
+        rows=_table(starts, within, series, scale.write, stacks),
         legend=(
             *(
-                LegendRow(s.colour, s.label, formats.money(sum(s.values)), formats.share(sum(s.values), total), s.name)
+                LegendRow(s.colour, s.label, scale.write(sum(s.values)), formats.share(sum(s.values), total), s.filters)
                 for s in series
             ),
-            *([LegendRow("previous", "Period before", formats.money(before_total))] if any(before) else []),
+            *([LegendRow("previous", "Compared", scale.write(sum(before)))] if any(before) else []),
         ),
-        note=note,
+        note=words.note,
     )
 
 
-def requests_over_time(within: TimeRange, rows: Sequence[UsageRow]) -> Figure:
-    """Requests stacked by what the caller got: answered, broken off, refused, failed."""
+def percentiles(
+    within: TimeRange, histograms: Sequence[Sequence[int]], words: Words, *, percents: Sequence[int] = (50, 95)
+) -> Figure:
+    """Percentiles over the bars, from merged histograms; no requests leave a gap."""
     starts = within.buckets()
-    slots = by_slot(rows, len(starts))
-    series = [
-        _Series(
-            CLASS_LABELS[outcome_class],
-            CLASS_COLOURS[outcome_class],
-            tuple(getattr(sums, f"{outcome_class}_count") for sums in slots),
-            outcome_class.value,
-        )
-        for outcome_class in OutcomeClass
-    ]
     labels = _labels(starts, within)
-    total = sum(sums.request_count for sums in slots)
-    failed = sum(sums.failed_count for sums in slots)
-    bars = [_bars(one, labels, int, within, "%{y:,}") for one in series if any(one.values)]
-    return Figure(
-        figure_id="requests",
-        title="Requests and errors",
-        summary=_requests_summary(total, failed, slots, starts, within),
-        definition=f"Logical requests by {_grain_words(within)} and by what the caller got.",
-        json=_json(bars, _layout(labels, within, tickformat=",d", is_flat=total == 0)),
-        columns=("Time", *(one.label for one in series), "Total"),
-        rows=_table(starts, within, series, formats.count, [sums.request_count for sums in slots]),
-        legend=tuple(
-            LegendRow(s.colour, s.label, formats.count(sum(s.values)), formats.share(sum(s.values), total), s.name)
-            for s in series
-        ),
-    )
-
-
-def latency_over_time(within: TimeRange, rows: Sequence[UsageRow]) -> Figure:
-    """Median and p95 latency of answered requests; no requests leave a gap."""
-    starts = within.buckets()
-    slots = by_slot(rows, len(starts))
-    labels = _labels(starts, within)
-    lines = {percent: tuple(percentile_ms(sums.latency_histogram, percent) for sums in slots) for percent in (50, 95)}
-    names = {50: ("Median", "p50"), 95: ("p95", "p95")}
+    lines = {percent: tuple(percentile_ms(one, percent) for one in histograms) for percent in percents}
     known = [value for values in lines.values() for value in values if value is not None]
     divisor, unit = (1000, "s") if max(known, default=0) >= SECONDS_FROM_MS else (1, "ms")
-    traces = [_line(names[percent], values, labels, divisor, unit) for percent, values in lines.items()]
-    whole = by_slot([UsageRow(0, "", sums) for sums in slots], 1)[0].latency_histogram
-    medians = {percent: formats.duration(percentile_ms(whole, percent)) for percent in lines}
-    summary = f"Half of the answers took at most {medians[50]}, 95% at most {medians[95]}."
+    traces = [_line(percent, values, labels, divisor, unit) for percent, values in lines.items()]
+    whole = tuple(map(sum, zip_longest(*histograms, fillvalue=0)))
+    written = {percent: formats.duration(percentile_ms(whole, percent)) for percent in percents}
     return Figure(
-        figure_id="latency",
-        title="Latency",
-        summary=summary if known else f"No request was answered in {within.words}.",
-        definition=f"First byte in to last byte out of answered requests, by {_grain_words(within)}, from histograms.",
+        figure_id=words.figure_id,
+        title=words.title,
+        summary=words.summary,
+        definition=words.definition,
         json=_json(traces, _layout(labels, within, tickformat=",~f", is_flat=not known, ticksuffix=f" {unit}")),
-        columns=("Time", "Median", "p95"),
+        columns=("Time", *(PERCENT_LABELS[percent] for percent in percents)),
         rows=tuple(
-            (_time(start, within), *(formats.duration(values[slot]) for values in lines.values()))
+            (time_words(start, within), *(formats.duration(values[slot]) for values in lines.values()))
             for slot, start in enumerate(starts)
-            if lines[50][slot] is not None
+            if lines[percents[0]][slot] is not None
         ),
-        legend=tuple(LegendRow(names[percent][1], names[percent][0], medians[percent]) for percent in lines),
+        legend=tuple(LegendRow(f"p{percent}", PERCENT_LABELS[percent], written[percent]) for percent in percents),
     )
 
 
-def _top_models(rows: Sequence[UsageRow], ranked: Sequence[str], slots: int) -> tuple[list[_Series], str]:
-    # One model more than fits is drawn itself: an "Other" of one would tell less.
-    limit = MODELS_MAX + 1 if len(ranked) == MODELS_MAX + 1 else MODELS_MAX
-    shown, rest = ranked[:limit], set(ranked[limit:])
-    colours = colours_of(shown)
-    values = {name: by_slot([row for row in rows if row.model == name], slots) for name in shown}
-    series = [
-        _Series(name or NO_MODEL_LABEL, colours[name], tuple(s.billed_nano_usd for s in values[name]), name or None)
-        for name in shown
-    ]
-    if not rest:
-        return series, ""
-    others = by_slot([row for row in rows if row.model in rest], slots)
-    series.append(_Series(f"Other ({len(rest)} models)", "other", tuple(s.billed_nano_usd for s in others), None))
-    return series, f"Showing the top {MODELS_MAX} of {len(ranked)} models; the rest is Other."
+def time_words(start: datetime, within: TimeRange) -> str:
+    """When a bar starts, in the range's zone."""
+    if within.grain is Grain.DAY:
+        return f"{(start + timedelta(hours=1)).astimezone(within.zone):%a %d %b %Y}"
+    return f"{start.astimezone(within.zone):%a %d %b %H:%M}"
 
 
-def _bars(
-    series: _Series, labels: Sequence[str], scale: Callable[[int], float], within: TimeRange, hover: str
-) -> go.Bar:
+def grain_words(within: TimeRange) -> str:
+    """How wide a bar is, as a person says it."""
+    return {Grain.FIVE_MINUTES: "five minutes", Grain.HOUR: "hour", Grain.DAY: "day"}[within.grain]
+
+
+def _bars(series: Series, labels: Sequence[str], scale: Scale, within: TimeRange) -> go.Bar:
     opacity = [1.0] * len(labels)
     if within.is_open and opacity:
         opacity[-1] = OPEN_OPACITY
@@ -212,49 +202,54 @@ def _bars(
     return go.Bar(
         name=label,
         x=labels,
-        y=[scale(value) for value in series.values],
+        y=[scale.draw(value) for value in series.values],
         marker={"opacity": opacity, "line": {"width": 0}},
-        hovertemplate=f"{label}  {hover}<extra></extra>",
+        hovertemplate=f"{label}  {scale.hover}<extra></extra>",
         meta={"colour": series.colour},
     )
 
 
-def _previous_line(values: Sequence[float], labels: Sequence[str]) -> go.Scatter:
+def _previous_line(values: Sequence[int], labels: Sequence[str], scale: Scale) -> go.Scatter:
     return go.Scatter(
-        name="period before",
-        x=labels,
-        y=list(values[: len(labels)]),
+        name="compared",
+        x=labels[: len(values)],
+        y=[scale.draw(value) for value in values],
         mode="lines",
         line={"dash": "dot", "width": 1.5},
-        hovertemplate="period before  %{y:$,.6~f}<extra></extra>",
+        hovertemplate=f"compared  {scale.hover}<extra></extra>",
         meta={"colour": "previous"},
     )
 
 
-def _line(
-    names: tuple[str, str], values: Sequence[int | None], labels: Sequence[str], divisor: int, unit: str
-) -> go.Scatter:
+def _line(percent: int, values: Sequence[int | None], labels: Sequence[str], divisor: int, unit: str) -> go.Scatter:
     # A point between two gaps has no line: it gets a dot.
     padded = (None, *values, None)
     dots = [
         5 if value is not None and padded[place] is None and padded[place + 2] is None else 0
         for place, value in enumerate(values)
     ]
+    label = PERCENT_LABELS[percent]
     return go.Scatter(
-        name=names[0],
+        name=label,
         x=labels,
         y=[None if value is None else value / divisor for value in values],
         mode="lines+markers",
-        line={"width": 2, "dash": "solid" if names[1] == "p95" else "dash"},
+        line={"width": 2, "dash": PERCENT_DASHES[percent]},
         marker={"size": dots},
         connectgaps=False,
-        hovertemplate=f"{names[0]}  %{{y:,~f}} {unit}<extra></extra>",
-        meta={"colour": names[1]},
+        hovertemplate=f"{label}  %{{y:,~f}} {unit}<extra></extra>",
+        meta={"colour": f"p{percent}"},
     )
 
 
 def _layout(
-    labels: Sequence[str], within: TimeRange, *, tickformat: str, is_flat: bool, ticksuffix: str = ""
+    labels: Sequence[str],
+    within: TimeRange,
+    *,
+    tickformat: str,
+    is_flat: bool,
+    ticksuffix: str = "",
+    dtick: int | None = None,
 ) -> go.Layout:
     return go.Layout(
         template=go.layout.Template(),
@@ -281,6 +276,7 @@ def _layout(
             "tickformat": tickformat,
             "ticksuffix": ticksuffix,
             "zeroline": False,
+            **({} if dtick is None else {"dtick": dtick}),
             **({"range": [0, 1], "showticklabels": False} if is_flat else {}),
         },
     )
@@ -309,49 +305,17 @@ def _labels(starts: Sequence[datetime], within: TimeRange) -> list[str]:
 def _table(
     starts: Sequence[datetime],
     within: TimeRange,
-    series: Sequence[_Series],
+    series: Sequence[Series],
     write: Callable[[int], str],
     totals: Sequence[int],
 ) -> tuple[tuple[str, ...], ...]:
     return tuple(
-        (_time(start, within), *(write(one.values[slot]) for one in series), write(totals[slot]))
+        (time_words(start, within), *(write(one.values[slot]) for one in series), write(totals[slot]))
         for slot, start in enumerate(starts)
         if totals and totals[slot]
     )
 
 
-def _time(start: datetime, within: TimeRange) -> str:
-    if within.grain is Grain.DAY:
-        return f"{(start + timedelta(hours=1)).astimezone(within.zone):%a %d %b %Y}"
-    return f"{start.astimezone(within.zone):%a %d %b %H:%M}"
-
-
-def _grain_words(within: TimeRange) -> str:
-    return {Grain.FIVE_MINUTES: "five minutes", Grain.HOUR: "hour", Grain.DAY: "day"}[within.grain]
-
-
 def _money_ticks(highest_usd: float) -> str:
     decimals = max(0, 2 - floor(log10(highest_usd))) if 0 < highest_usd < 100 else 0
     return f"$,.{min(decimals, 9)}~f"
-
-
-def _spend_summary(totals: Mapping[str, UsageSums], total: int, within: TimeRange) -> str:
-    if not total:
-        return f"Nothing was spent in {within.words}."
-    name, sums = next(iter(totals.items()))
-    part = formats.share(sums.billed_nano_usd, total)
-    models = "1 model" if len(totals) == 1 else f"{len(totals)} models"
-    return f"{formats.money(total)} over {models}; {name or NO_MODEL_LABEL} took {part} of it."
-
-
-def _requests_summary(
-    total: int, failed: int, slots: Sequence[UsageSums], starts: Sequence[datetime], within: TimeRange
-) -> str:
-    if not total:
-        return f"There was no request in {within.words}."
-    busiest = max(range(len(slots)), key=lambda slot: slots[slot].request_count)
-    errors = "none failed" if not failed else f"{formats.share(failed, total)} failed"
-    return (
-        f"{formats.count(total)} requests, {errors}; the busiest {_grain_words(within)} was "
-        f"{_time(starts[busiest], within)} with {formats.count(slots[busiest].request_count)}."
-    )

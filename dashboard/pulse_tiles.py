@@ -7,7 +7,7 @@ platform; a provider that a tenant pays itself is in neither.
 from typing import Final
 
 from dashboard import formats
-from dashboard.tiles import Measure, p95_ms
+from dashboard.measures import Measure, p95_ms
 from dashboard.usage import UsageSums
 
 

@@ -4,10 +4,13 @@ Filled by queries, which select exactly these fields. Invariant: what a record d
 and is shown as unknown; nothing here is ever HTML.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
+from billing import StoredRequest
 from dashboard.outcomes import OutcomeWords, words_of
 
 
@@ -62,7 +65,7 @@ class RequestFacts(RequestRow):
     policy_name: str | None
     policy_version: int | None
     decision: object
-    tags: list[str]
+    tags: tuple[str, ...]
     metadata: dict[str, str]
     end_user: str | None
     error_type: str | None
@@ -77,6 +80,12 @@ class RequestFacts(RequestRow):
     baseline_model: str | None
     first_token_ms: int | None
     overhead_ms: float | None
+
+    @classmethod
+    def of(cls, stored: StoredRequest) -> "RequestFacts":
+        """A request as it is stored, with what became known of it later."""
+        kept = {field.name: getattr(stored, field.name) for field in fields(cls) if field.name != "decision"}
+        return cls(**kept, decision=msgspec.json.decode(stored.decision))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +119,9 @@ class AttemptFacts(AttemptChip):
     first_token_ms: int | None
     input_tokens: int
     output_tokens: int
+    cache_read_input_tokens: int
+    cache_creation_input_tokens: int
+    reasoning_output_tokens: int
     is_usage_estimated: bool
     is_simulated: bool
     price_version_id: UUID | None
@@ -117,6 +129,15 @@ class AttemptFacts(AttemptChip):
     provider_cost_nano_usd: int | None
     billed_nano_usd: int
     absorbed_nano_usd: int
+
+    @classmethod
+    def all_of(cls, stored: StoredRequest) -> "tuple[AttemptFacts, ...]":
+        """The attempts of a request, in order."""
+        names = [field.name for field in fields(cls) if field.name != "request_id"]
+        return tuple(
+            cls(request_id=stored.request_id, **{name: getattr(attempt, name) for name in names})
+            for attempt in stored.attempts
+        )
 
 
 @dataclass(frozen=True, slots=True)

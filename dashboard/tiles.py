@@ -1,34 +1,22 @@
-"""The tiles of the overview: each a row with its definition, how it is read and which way is better.
+"""Measures as they are printed: tiles of the whole, tables by a group.
 
-Called by pages with sums of the range, of the period before and of every bar. Invariant: a tile shows
-what its definition says of exactly these sums, and "—" where they do not tell.
+Called by pages with sums of the range, of the compared period and of every bar. Invariant: a tile shows
+what its measure's definition says of exactly these sums, and its table the same measure of their parts.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from billing import percentile_ms
+from billing import UsageDimension
 from dashboard import formats
+from dashboard.filters import GROUPINGS, group_filters, group_label
+from dashboard.measures import Measure
 from dashboard.sparkline import sparkline
-from dashboard.usage import UsageSums
+from dashboard.usage import UsageRow, UsageSums, by_group, total
 
+ROWS_MAX: Final = 200
 Tone = Literal["good", "bad", "flat"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measure:
-    """What a tile measures. `better` says whether a rise is good news."""
-
-    name: str
-    label: str
-    definition: str
-    read: Callable[[UsageSums], int | float | None]
-    write: Callable[[UsageSums], str]
-    better: Literal["more", "less", "neither"]
-    note: Callable[[UsageSums], str] = lambda sums: ""
-    exact: Callable[[UsageSums], str] = lambda sums: ""
-    is_share: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,99 +34,68 @@ class Tile:
     path: str
 
 
-def p95_ms(sums: UsageSums) -> int | None:
-    """The latency that 95% of the answered requests did not exceed."""
-    return percentile_ms(sums.latency_histogram, 95)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakdownRow:
+    """One group as it is printed; `filters` lead to its requests, `share` and `change` are of the spend."""
+
+    group: str
+    label: str
+    filters: dict[str, str]
+    share: str
+    change: str
+    cells: tuple[tuple[str, str], ...]  # as written, and exactly
 
 
-def _spend_note(sums: UsageSums) -> str:
-    parts = []
-    if sums.own_credential_cost_nano_usd:
-        parts.append(f"plus {formats.money(sums.own_credential_cost_nano_usd)} paid directly to providers")
-    if sums.unpriced_count:
-        parts.append(f"{formats.count(sums.unpriced_count)} requests of unknown provider cost")
-    return " · ".join(parts)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breakdown:
+    """Measures by group; `columns` are labels with their definitions."""
 
-
-def _saved_note(sums: UsageSums) -> str:
-    if sums.saved_nano_usd is None:
-        return "no request has a baseline"
-    covered = formats.share(sums.baselined_billed_nano_usd, sums.billed_nano_usd)
-    return f"{formats.share(sums.saved_nano_usd, sums.baseline_nano_usd)} of baseline · covers {covered} of spend"
-
-
-MEASURES: Final = (
-    Measure(
-        name="spend",
-        label="Spend",
-        definition="What you are billed: the sum over all requests, failed and broken off ones too.",
-        read=lambda sums: sums.billed_nano_usd,
-        write=lambda sums: formats.money(sums.billed_nano_usd),
-        exact=lambda sums: formats.exact_money(sums.billed_nano_usd),
-        note=_spend_note,
-        better="neither",
-    ),
-    Measure(
-        name="requests",
-        label="Requests",
-        definition="Logical requests, one for each call of a client; refused ones count, attempts do not.",
-        read=lambda sums: sums.request_count,
-        write=lambda sums: formats.count(sums.request_count),
-        note=lambda sums: f"{formats.count(sums.input_tokens)} tokens in · {formats.count(sums.output_tokens)} out",
-        better="neither",
-    ),
-    Measure(
-        name="cost_per_query",
-        label="Cost per query",
-        definition="Spend ÷ requests answered in full. What failed attempts cost is inside.",
-        read=lambda sums: sums.cost_per_query_nano_usd,
-        write=lambda sums: formats.money(sums.cost_per_query_nano_usd),
-        exact=lambda sums: formats.exact_money(sums.cost_per_query_nano_usd),
-        better="less",
-    ),
-    Measure(
-        name="success_rate",
-        label="Success rate",
-        definition="Requests answered in full ÷ all requests, refused ones included.",
-        read=lambda sums: sums.success_ratio,
-        write=lambda sums: formats.share(sums.answered_count, sums.request_count),
-        note=lambda sums: f"{formats.count(sums.failed_count)} failed · {formats.count(sums.refused_count)} refused",
-        better="more",
-        is_share=True,
-    ),
-    Measure(
-        name="p95_latency",
-        label="p95 latency",
-        definition=(
-            "First byte in to last byte out, that 95% of the answered requests did not exceed. "
-            "From merged histograms, exact to one of ten steps a decade."
-        ),
-        read=p95_ms,
-        write=lambda sums: formats.duration(p95_ms(sums)),
-        note=lambda sums: f"median {formats.duration(percentile_ms(sums.latency_histogram, 50))}",
-        better="less",
-    ),
-    Measure(
-        name="saved",
-        label="Saved vs baseline",
-        definition=(
-            "Baseline less spend, over requests that have a baseline: the dearest candidate that could have "
-            "served the request, at the same tokens. May be negative."
-        ),
-        read=lambda sums: sums.saved_nano_usd,
-        write=lambda sums: formats.money(sums.saved_nano_usd),
-        exact=lambda sums: formats.exact_money(sums.saved_nano_usd),
-        note=_saved_note,
-        better="more",
-    ),
-)
+    by: UsageDimension
+    heading: str
+    columns: tuple[tuple[str, str], ...]
+    rows: tuple[BreakdownRow, ...]
+    whole: BreakdownRow
+    group_count: int
 
 
 def tiles(
-    current: UsageSums, previous: UsageSums, series: Sequence[UsageSums], measures: Sequence[Measure] = MEASURES
+    current: UsageSums, previous: UsageSums, series: Sequence[UsageSums], measures: Sequence[Measure]
 ) -> tuple[Tile, ...]:
-    """Every measure of the range, with its change and its line over the bars."""
+    """Measures of the range, with their change and their line over the bars."""
     return tuple(_tile(measure, current, previous, series) for measure in measures)
+
+
+def breakdown(
+    measures: Sequence[Measure],
+    rows: Sequence[UsageRow],
+    before: Sequence[UsageRow],
+    by: UsageDimension,
+    labels: Mapping[str, str],
+) -> Breakdown:
+    """The same measures split by a group; `labels` are the names behind ids."""
+    groups, earlier, whole = by_group(rows), by_group(before), total(rows)
+
+    def line(group: str, label: str, sums: UsageSums, previous: UsageSums) -> BreakdownRow:
+        return BreakdownRow(
+            group=group,
+            label=label,
+            filters=group_filters(by, group),
+            share=formats.share(sums.billed_nano_usd, whole.billed_nano_usd),
+            change=formats.change(sums.billed_nano_usd, previous.billed_nano_usd),
+            cells=tuple((measure.write(sums), measure.exact(sums)) for measure in measures),
+        )
+
+    shown = tuple(groups)[:ROWS_MAX]
+    return Breakdown(
+        by=by,
+        heading=GROUPINGS[by][0],
+        columns=tuple((measure.label, measure.definition) for measure in measures),
+        rows=tuple(
+            line(name, group_label(by, name, labels), groups[name], earlier.get(name, UsageSums())) for name in shown
+        ),
+        whole=line("", "All", whole, total(before)),
+        group_count=len(groups),
+    )
 
 
 def _tile(measure: Measure, current: UsageSums, previous: UsageSums, series: Sequence[UsageSums]) -> Tile:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from itertools import zip_longest
 from typing import Final, TypeVar
 
-NO_MODEL: Final = ""
+NO_GROUP: Final = ""
 _K = TypeVar("_K", bound=Hashable)
 
 
@@ -18,6 +18,7 @@ class UsageSums:
     """Counts and nano-USD over some slice; histograms count answered requests by latency bound."""
 
     request_count: int = 0
+    attempt_count: int = 0
     answered_count: int = 0
     cut_count: int = 0
     refused_count: int = 0
@@ -25,6 +26,9 @@ class UsageSums:
     unpriced_count: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    cache_read_input_tokens: int = 0
+    cache_creation_input_tokens: int = 0
+    reasoning_output_tokens: int = 0
     provider_cost_nano_usd: int = 0
     own_credential_cost_nano_usd: int = 0
     billed_nano_usd: int = 0
@@ -32,6 +36,12 @@ class UsageSums:
     baseline_nano_usd: int = 0
     baselined_billed_nano_usd: int = 0
     latency_histogram: tuple[int, ...] = ()
+    first_token_histogram: tuple[int, ...] = ()
+
+    @property
+    def plain_input_tokens(self) -> int:
+        """Input that was neither read from a provider's cache nor written to it."""
+        return self.input_tokens - self.cache_read_input_tokens - self.cache_creation_input_tokens
 
     @property
     def saved_nano_usd(self) -> int | None:
@@ -56,20 +66,34 @@ class UsageSums:
         return (2 * self.billed_nano_usd + self.answered_count) // (2 * self.answered_count)
 
     @property
+    def tokens_per_query(self) -> int | None:
+        """Tokens per answered request, rounded half up."""
+        if self.answered_count == 0:
+            return None
+        return (2 * (self.input_tokens + self.output_tokens) + self.answered_count) // (2 * self.answered_count)
+
+    @property
+    def attempts_per_request(self) -> float | None:
+        """Calls to providers per request that was not refused."""
+        reached = self.request_count - self.refused_count
+        return self.attempt_count / reached if reached else None
+
+    @property
     def success_ratio(self) -> float | None:
         """Answered ÷ all requests, refused ones included."""
         return self.answered_count / self.request_count if self.request_count else None
 
 
-COUNTED: Final = tuple(field.name for field in fields(UsageSums) if field.name != "latency_histogram")
+HISTOGRAMS: Final = ("latency_histogram", "first_token_histogram")
+COUNTED: Final = tuple(field.name for field in fields(UsageSums) if field.name not in HISTOGRAMS)
 
 
 @dataclass(frozen=True, slots=True)
 class UsageRow:
-    """The sums of one bar and one model; `slot` counts the bars of the range from 0."""
+    """The sums of one bar and one group; `slot` counts the bars of the range from 0."""
 
     slot: int
-    model: str  # 'provider/model'; NO_MODEL when the request reached none
+    group: str  # by model 'provider/model', by project or key an id; "" when the request had none
     sums: UsageSums
 
 
@@ -84,9 +108,9 @@ def by_slot(rows: Iterable[UsageRow], slots: int) -> tuple[UsageSums, ...]:
     return tuple(grouped.get(slot, UsageSums()) for slot in range(slots))
 
 
-def by_model(rows: Iterable[UsageRow]) -> dict[str, UsageSums]:
-    """One sum for each model, the dearest first, then the busiest."""
-    grouped = _grouped(rows, lambda row: row.model)
+def by_group(rows: Iterable[UsageRow]) -> dict[str, UsageSums]:
+    """One sum for each group, the dearest first, then the busiest."""
+    grouped = _grouped(rows, lambda row: row.group)
     return dict(sorted(grouped.items(), key=lambda item: (-item[1].billed_nano_usd, -item[1].request_count, item[0])))
 
 
@@ -100,5 +124,7 @@ def _grouped(rows: Iterable[UsageRow], key: Callable[[UsageRow], _K]) -> dict[_K
 def _fold(sums: Iterable[UsageSums]) -> UsageSums:
     group = tuple(sums)
     numbers = {name: sum(getattr(one, name) for one in group) for name in COUNTED}
-    histogram = tuple(map(sum, zip_longest(*(one.latency_histogram for one in group), fillvalue=0)))
-    return UsageSums(**numbers, latency_histogram=histogram)
+    latencies, first_tokens = (
+        tuple(map(sum, zip_longest(*(getattr(one, name) for one in group), fillvalue=0))) for name in HISTOGRAMS
+    )
+    return UsageSums(**numbers, latency_histogram=latencies, first_token_histogram=first_tokens)

@@ -39,10 +39,10 @@ from dashboard import queries
 from dashboard.access import checked_form, field
 from dashboard.burn_down import burn_down, forecast_of, has_figure, steps_of
 from dashboard.figures import Figure
+from dashboard.filters import UsageFilter
 from dashboard.flash import leave_flash
 from dashboard.formats import NANO_PER_USD, count, money
 from dashboard.pages.shell import tenant_shell, uuid_or_none
-from dashboard.queries import UsageFilter
 from dashboard.render import AnyRequest, go_to, page
 from dashboard.rows import Named
 from dashboard.services import ConsoleServices, Services, Session

@@ -14,7 +14,7 @@ from dashboard import queries, staff_operations_repository
 from dashboard.pages.shell import staff_shell
 from dashboard.render import AnyRequest, page
 from dashboard.services import Services, Session
-from dashboard.usage import NO_MODEL, UsageSums, by_model
+from dashboard.usage import NO_GROUP, UsageSums, by_group
 from tenants import PLATFORM_TENANT_ID, record_audit
 
 LATELY: Final = timedelta(hours=1)
@@ -31,7 +31,7 @@ async def providers(request: AnyRequest, services: Services, session: Session) -
         await record_audit(
             database_session, PLATFORM_TENANT_ID, session.actor, "providers.viewed", f"range:{shell.within.window}"
         )
-    ranged = {name: sums for name, sums in by_model(rows).items() if name != NO_MODEL}
+    ranged = {name: sums for name, sums in by_group(rows).items() if name != NO_GROUP}
     recent = {health.name: health for health in lately}
     names = sorted(
         ranged.keys() | recent.keys(),

@@ -10,7 +10,6 @@ from typing import Final
 from litestar import Response, get
 
 from dashboard import queries, staff_repository
-from dashboard.figures import requests_over_time
 from dashboard.pages.shell import staff_shell
 from dashboard.pulse_tiles import PULSE
 from dashboard.ranges import Grain
@@ -19,6 +18,7 @@ from dashboard.services import Services, Session
 from dashboard.staff_rows import TenantFilter
 from dashboard.tiles import tiles
 from dashboard.usage import by_slot, total
+from dashboard.usage_figures import requests_over_time
 from tenants import PLATFORM_TENANT_ID, record_audit
 
 TOP_TENANTS: Final = 10

@@ -24,6 +24,7 @@ from dashboard.pages import (
     requests,
     staff_audit,
     tenant,
+    usage,
 )
 from tenants import Scope
 
@@ -35,15 +36,16 @@ TENANT_PAGES: Final[Menu] = (
         about="What was spent, for what, and how well it went",
     ),
     PageRow(
-        name="cost", label="Cost", group=SEE, path="/console/cost", key="c",
+        name="cost", label="Cost", group=SEE, path="/console/cost", key="c", routes=(usage.cost,),
         about="Where the money goes, and what routing saved",
     ),
     PageRow(
-        name="usage", label="Usage", group=SEE, path="/console/usage", key="u",
+        name="usage", label="Usage", group=SEE, path="/console/usage", key="u", routes=(usage.usage,),
         about="Requests and tokens by model, project, key and hour",
     ),
     PageRow(
         name="reliability", label="Reliability", group=SEE, path="/console/reliability", key="e",
+        routes=(usage.reliability,),
         about="Errors, latency and fallbacks, by provider and model",
     ),
     PageRow(

@@ -16,17 +16,18 @@ from litestar.params import FromPath
 from billing import CreditInvalid, CreditKind, credit_states, grant_credit
 from dashboard import formats, queries, staff_repository
 from dashboard.access import checked_form, field
+from dashboard.filters import UsageFilter
 from dashboard.flash import leave_flash
 from dashboard.formats import NANO_PER_USD
+from dashboard.measures import p95_ms
 from dashboard.pages.shell import staff_shell, uuid_or_none
 from dashboard.pulse_tiles import PULSE
-from dashboard.queries import UsageFilter
 from dashboard.ranges import Grain, parse_range, zone_of
 from dashboard.render import AnyRequest, go_to, page, url
 from dashboard.services import ConsoleServices, Services, Session
 from dashboard.staff_rows import TenantFilter
-from dashboard.tiles import p95_ms, tiles
-from dashboard.usage import by_model, by_slot, total
+from dashboard.tiles import tiles
+from dashboard.usage import by_group, by_slot, total
 from tenants import (
     PLATFORM_TENANT_ID,
     ConsoleSession,
@@ -143,7 +144,7 @@ async def _tenant(
         shell=shell,
         line=lines[0][0],
         tiles=tiles(total(rows), total(before), by_slot(rows, len(starts)), PULSE),
-        models=by_model(rows),
+        models=by_group(rows),
         p95_ms=p95_ms,
         credits_held=credits_held,
         events=events,

@@ -9,19 +9,14 @@ import pytest
 from sqlalchemy import text
 
 from dashboard import formats
+from dashboard.pages.table import STAFF_PAGES, TENANT_PAGES
 from tenants import Database
 from tests.browser.conftest import Visits
 from tests.integration.dashboard.builders import HOSTILE, Customer, settle, traffic
 
-PAGES = (
-    "/console?range=30d", "/console/audit?range=30d", "/console/keys", "/console/models", "/console/plan",
-    "/console/quality?range=30d", "/console/requests?range=30d",
-    "/console/sign-in",
-)  # fmt: skip
-STAFF_PAGES = (
-    "/operator?range=30d", "/operator/pulse?range=30d", "/operator/prices", "/operator/providers?range=30d",
-    "/operator/jobs?check=books", "/operator/audit",
-)  # fmt: skip
+BUILT = [f"{row.path}?range=30d" for row in TENANT_PAGES if row.routes]
+PAGES = (*BUILT, "/console/cost?by=task", "/console/sign-in")
+STAFF = (*(f"{row.path}?range=30d" for row in STAFF_PAGES if row.routes), "/operator/jobs?check=books")
 WIDTHS = (360, 768, 1440)
 THEMES = ("light", "dark")
 
@@ -69,7 +64,7 @@ async def test_every_page_fits_every_width_in_both_themes(visit: Visits, busy: C
         await staff.sign_in(operator_email, door="/operator")
         await member.page.goto("/console/requests?range=30d")
         first = str(await member.page.locator("a.open").first.get_attribute("href"))
-        for person, path in [*((member, path) for path in (*PAGES, first)), *((staff, path) for path in STAFF_PAGES)]:
+        for person, path in [*((member, path) for path in (*PAGES, first)), *((staff, path) for path in STAFF)]:
             for width in WIDTHS:
                 await person.page.set_viewport_size({"width": width, "height": 900})
                 await person.page.goto(path)

@@ -110,7 +110,7 @@ MATRIX: Mapping[Door, Needs | Scope] = {
         Door(verb, f"/console/{path}"): Needs.TENANT_SESSION
         for verb, paths in (
             ("GET", "audit audit/export keys limits models plan plan/statement.csv"),
-            ("GET", "policies policies/edit quality requests"),
+            ("GET", "cost policies policies/edit quality reliability requests usage"),
             ("POST", "models/credentials models/credentials/{credential_id}/disable"),
             ("POST", "limits/budgets limits/budgets/remove limits/traffic limits/traffic/remove"),
             ("POST", "keys keys/{api_key_id}/revoke keys/{api_key_id}/rotate policies/edit policies/roll-back"),

@@ -79,7 +79,7 @@ async def test_tiles_figures_and_table_are_the_sums_of_the_records(
     assert drawn_nano_usd == truth.billed
     drawn_requests = sum(y for trace in figure(page, "requests")["data"] for y in trace["y"])
     assert drawn_requests == truth.requests
-    table = page.partition('id="models"')[2].partition("</table>")[0]
+    table = page.partition('id="breakdown"')[2].partition("</tbody>")[0]
     in_table = sum(int(n.replace(",", "")) for n in re.findall(r'data-label="Requests">([\d,]+)<', table))
     assert in_table == truth.requests
 
@@ -190,5 +190,5 @@ async def test_a_failed_request_counts_under_the_model_that_was_tried_last(
     await settle(database, acme.record(failed, http_status=502))
     for preset in ("1h", "24h"):
         page = (await member.get("/console", params={"range": preset})).text
-        assert "openai/gpt-5" in page.partition('id="models"')[2]
+        assert "openai/gpt-5" in page.partition('id="breakdown"')[2]
         assert figure(page, "requests")["data"][0]["name"] == "Failed"

@@ -10,7 +10,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from billing import Outcome, Price, Usage, declare_prices
-from dashboard.queries import REQUEST_PAGE_ROWS
+from dashboard.request_repository import REQUEST_PAGE_ROWS
 from tenants import Database
 from tests.integration.dashboard.builders import HOSTILE, Customer, a_decision, settle, traffic
 from tests.integration.dashboard.conftest import Browser

@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from billing import RequestFilters, UsageDimension, list_requests, usage
 from dashboard import queries
-from dashboard.queries import UsageFilter
+from dashboard.filters import UsageFilter
 from dashboard.ranges import Grain, TimeRange
+from dashboard.request_repository import REQUEST_PAGE_ROWS, request_rows
 from dashboard.usage import total
 from tenants import Database
 from tests.integration.dashboard.builders import MODELS, TASKS, Customer, settle, traffic
@@ -94,11 +95,9 @@ async def of_table(session: AsyncSession, tenant_id: UUID, within: TimeRange, wa
     """What the rows of the console's table of requests add up to, page by page."""
     rows: list[Any] = []
     while True:
-        page = await queries.request_rows(
-            session, tenant_id, within, wanted, before=rows[-1].request_id if rows else None
-        )
-        rows += page[: queries.REQUEST_PAGE_ROWS]
-        if len(page) <= queries.REQUEST_PAGE_ROWS:
+        page = await request_rows(session, tenant_id, within, wanted, before=rows[-1].request_id if rows else None)
+        rows += page[:REQUEST_PAGE_ROWS]
+        if len(page) <= REQUEST_PAGE_ROWS:
             return len(rows), sum(row.billed_nano_usd for row in rows)
 
 

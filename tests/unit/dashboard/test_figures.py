@@ -4,9 +4,10 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from dashboard.figures import MODELS_MAX, Figure, colours_of, latency_over_time, requests_over_time, spend_by_model
+from dashboard.figures import Figure, colours_of
 from dashboard.ranges import TimeRange, parse_range, zone_of
 from dashboard.usage import UsageRow, UsageSums
+from dashboard.usage_figures import GROUPS_MAX, latency_over_time, requests_over_time, spend_by_group
 
 NOW = datetime(2026, 11, 24, 9, 5, tzinfo=UTC)
 WITHIN = parse_range({}, now=NOW, zone=zone_of("UTC"))
@@ -23,7 +24,7 @@ def drawn(figure: Figure) -> Any:
 
 
 def test_spend_is_stacked_by_model_and_silence_costs_nothing() -> None:
-    figure = spend_by_model(WITHIN, [a_row(0), a_row(2), a_row(2, "a/b", billed=500_000_000)], ())
+    figure = spend_by_group(WITHIN, [a_row(0), a_row(2), a_row(2, "a/b", billed=500_000_000)], ())
     data = drawn(figure)["data"]
     assert [trace["name"] for trace in data] == ["openai/gpt-5", "a/b"]
     assert data[0]["y"][:4] == [1, 0, 1, 0]
@@ -32,19 +33,19 @@ def test_spend_is_stacked_by_model_and_silence_costs_nothing() -> None:
 
 
 def test_the_table_holds_the_figure_s_sums() -> None:
-    figure = spend_by_model(WITHIN, [a_row(0), a_row(2), a_row(2, "a/b", billed=500_000_000)], ())
+    figure = spend_by_group(WITHIN, [a_row(0), a_row(2), a_row(2, "a/b", billed=500_000_000)], ())
     assert figure.columns == ("Time", "openai/gpt-5", "a/b", "Total")
     assert [row[1:] for row in figure.rows] == [("$1.00", "$0.00", "$1.00"), ("$1.00", "$0.5000", "$1.50")]
 
 
 def test_the_running_bar_is_paler() -> None:
-    opacity = drawn(spend_by_model(WITHIN, [a_row(0)], ()))["data"][0]["marker"]["opacity"]
+    opacity = drawn(spend_by_group(WITHIN, [a_row(0)], ()))["data"][0]["marker"]["opacity"]
     assert opacity[-1] < opacity[-2] == 1
 
 
 def test_the_period_before_is_a_dotted_line() -> None:
     before = [UsageSums(billed_nano_usd=2_000_000_000)] * len(WITHIN.buckets())
-    figure = spend_by_model(WITHIN, [a_row(0)], before)
+    figure = spend_by_group(WITHIN, [a_row(0)], before)
     line = drawn(figure)["data"][-1]
     assert (line["type"], line["line"]["dash"], line["y"][0]) == ("scatter", "dot", 2)
     assert figure.legend[-1].value == "$50.00"
@@ -52,17 +53,17 @@ def test_the_period_before_is_a_dotted_line() -> None:
 
 def test_what_is_beyond_the_top_becomes_other_and_is_counted() -> None:
     rows = [a_row(0, f"p/m{number}", billed=(50 - number) * 1_000_000_000) for number in range(43)]
-    figure = spend_by_model(WITHIN, rows, ())
-    assert len(drawn(figure)["data"]) == MODELS_MAX + 1
-    assert figure.note == f"Showing the top {MODELS_MAX} of 43 models; the rest is Other."
+    figure = spend_by_group(WITHIN, rows, ())
+    assert len(drawn(figure)["data"]) == GROUPS_MAX + 1
+    assert figure.note == f"Showing the top {GROUPS_MAX} of 43 models; the rest is Other."
     assert sum(trace["y"][0] for trace in drawn(figure)["data"]) == sum(50 - number for number in range(43))
 
 
 def test_an_other_of_one_model_is_that_model() -> None:
-    rows = [a_row(0, f"p/m{number}") for number in range(MODELS_MAX + 1)]
-    figure = spend_by_model(WITHIN, rows, ())
+    rows = [a_row(0, f"p/m{number}") for number in range(GROUPS_MAX + 1)]
+    figure = spend_by_group(WITHIN, rows, ())
     assert not figure.note
-    assert len({row.colour for row in figure.legend}) == MODELS_MAX + 1
+    assert len({row.colour for row in figure.legend}) == GROUPS_MAX + 1
 
 
 def test_a_model_keeps_its_colour_in_other_company() -> None:
@@ -105,7 +106,7 @@ def test_nothing_is_said_and_not_drawn_as_zero() -> None:
 
 
 def test_a_hostile_name_ends_neither_the_script_nor_plotly_s_labels() -> None:
-    figure = spend_by_model(WITHIN, [a_row(0, "x/</script><a href='javascript:alert(1)'>&")], ())
+    figure = spend_by_group(WITHIN, [a_row(0, "x/</script><a href='javascript:alert(1)'>&")], ())
     assert not set("<>&") & set(figure.json)
     trace = drawn(figure)["data"][0]
     assert "<a" not in trace["name"]
@@ -114,8 +115,8 @@ def test_a_hostile_name_ends_neither_the_script_nor_plotly_s_labels() -> None:
 
 def test_times_are_of_the_tenant_s_zone() -> None:
     within: TimeRange = parse_range({}, now=NOW, zone=zone_of("Asia/Tokyo"))
-    assert drawn(spend_by_model(within, [a_row(0)], ()))["data"][0]["x"][0] == "2026-11-23T18:00"
+    assert drawn(spend_by_group(within, [a_row(0)], ()))["data"][0]["x"][0] == "2026-11-23T18:00"
 
 
 def every_figure(rows: list[UsageRow]) -> tuple[Figure, ...]:
-    return spend_by_model(WITHIN, rows, ()), requests_over_time(WITHIN, rows), latency_over_time(WITHIN, rows)
+    return spend_by_group(WITHIN, rows, ()), requests_over_time(WITHIN, rows), latency_over_time(WITHIN, rows)

@@ -1,12 +1,13 @@
 """Tiles and sparklines."""
 
+from dashboard.pages.overview import TILES
 from dashboard.sparkline import sparkline
 from dashboard.tiles import Tile, tiles
 from dashboard.usage import UsageSums
 
 
 def by_name(current: UsageSums, previous: UsageSums | None = None) -> dict[str, Tile]:
-    return {tile.name: tile for tile in tiles(current, previous or UsageSums(), [current, current])}
+    return {tile.name: tile for tile in tiles(current, previous or UsageSums(), [current, current], TILES)}
 
 
 def test_without_requests_ratios_are_unknown_and_sums_are_zero() -> None:
