@@ -16,6 +16,7 @@ from litestar import Response, get, post
 from litestar.datastructures import FormMultiDict
 from litestar.exceptions import NotFoundException
 
+from billing import Feature
 from dashboard.access import checked_form, field
 from dashboard.decisions import CandidateView, StoredDecision, planned_views, read_decision
 from dashboard.flash import leave_flash
@@ -155,6 +156,7 @@ async def roll_back_policy(request: AnyRequest, services: Services, session: Ses
 async def _publish(
     request: AnyRequest, services: ConsoleServices, session: ConsoleSession, editor: Editor, *, again: str = ""
 ) -> Response[Any]:
+    await services.require_feature(session.tenant_id, Feature.CUSTOM_POLICIES)
     in_force = await _in_force(services, session.tenant_id, editor.name)
     editor, read = await _checked(services, session.tenant_id, editor, in_force)
     if editor.problems:
