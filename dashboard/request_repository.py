@@ -10,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import ARRAY, ColumnElement, Integer, and_, cast, column, func, or_, select, table, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from billing import UsageDimension
+from billing import Price, UsageDimension
 from dashboard.filters import UsageFilter
 from dashboard.outcomes import OutcomeClass, words_of
 from dashboard.queries import REQUEST_ID_SLACK, Columns, bigint, busy_hours, group_of, narrowed, slot, uuid_floor
@@ -29,6 +30,7 @@ _RECORD_SUMS: Final = (
     "attempt_count", "input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens",
     "reasoning_output_tokens", "billed_nano_usd",
 )  # fmt: skip
+PRICE_COLUMNS: Final = Price.__struct_fields__
 _ADJUSTED: Final = ("outcome", "http_status", "input_tokens", "output_tokens", "latency_ms", "billed_nano_usd")
 
 _record = table("request_record", *map(column, dict.fromkeys(
@@ -125,20 +127,32 @@ async def attempt_chips(
     return chips
 
 
-async def price_of(session: AsyncSession, attempt: AttemptFacts) -> PricedModel | None:
-    """The price row behind an attempt; None when its price was unknown."""
+async def prices_of(session: AsyncSession, attempts: Sequence[AttemptFacts]) -> dict[int, PricedModel]:
+    """The price behind each attempt, by its number; attempts whose price was unknown are left out."""
     found = await session.execute(
-        text("""
-            SELECT v.source, v.source_version, v.effective_from, p.input_nano_usd_per_million,
-                   p.output_nano_usd_per_million, p.cache_read_nano_usd_per_million,
-                   p.cache_creation_nano_usd_per_million, p.per_request_nano_usd, p.is_declared_free
-            FROM price p JOIN price_version v USING (price_version_id)
-            WHERE p.price_version_id = :version AND p.provider_name = :provider_name AND p.model = :model
-        """),
-        {"version": attempt.price_version_id, "provider_name": attempt.provider_name, "model": attempt.model},
+        text(f"""
+            SELECT a.attempt_number, v.source, v.source_version, v.effective_from,
+                   {", ".join(f"p.{name}" for name in PRICE_COLUMNS)}
+            FROM unnest(CAST(:numbers AS integer[]), CAST(:versions AS uuid[]), CAST(:providers AS text[]),
+                        CAST(:models AS text[])) a (attempt_number, price_version_id, provider_name, model)
+            JOIN price p USING (price_version_id, provider_name, model) JOIN price_version v USING (price_version_id)
+        """),  # noqa: S608 - constants
+        {
+            "numbers": [attempt.attempt_number for attempt in attempts],
+            "versions": [attempt.price_version_id for attempt in attempts],
+            "providers": [attempt.provider_name for attempt in attempts],
+            "models": [attempt.model for attempt in attempts],
+        },
     )
-    row = found.one_or_none()
-    return None if row is None else PricedModel(**row._mapping)
+    return {
+        row.attempt_number: PricedModel(
+            price=msgspec.convert({name: row._mapping[name] for name in PRICE_COLUMNS}, Price),
+            source=row.source,
+            source_version=row.source_version,
+            effective_from=row.effective_from,
+        )
+        for row in found
+    }
 
 
 async def _rows(

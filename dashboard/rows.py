@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from billing import StoredRequest
+from billing import Price, StoredRequest
 from dashboard.outcomes import OutcomeWords, words_of
 
 
@@ -171,15 +171,10 @@ class Choices:
 class PricedModel:
     """The price that an attempt was charged at, and where it came from."""
 
+    price: Price
     source: str
     source_version: str
     effective_from: datetime
-    input_nano_usd_per_million: int
-    output_nano_usd_per_million: int
-    cache_read_nano_usd_per_million: int | None
-    cache_creation_nano_usd_per_million: int | None
-    per_request_nano_usd: int
-    is_declared_free: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,11 +18,13 @@ from dashboard.filters import filter_bar, filter_state, usage_filter
 from dashboard.measures import measures_of
 from dashboard.pages.shell import tenant_shell, uuid_or_none
 from dashboard.render import AnyRequest, page
+from dashboard.request_cost import attempt_costs
 from dashboard.request_repository import REQUEST_PAGE_ROWS
 from dashboard.rows import AttemptFacts, RequestFacts
 from dashboard.services import Services, Session
 from dashboard.tiles import tiles
 from dashboard.usage import by_slot, total
+from dashboard.waterfall import waterfall
 
 STRIP: Final = measures_of("requests", "spend", "success_rate", "p95_latency")
 
@@ -74,8 +76,7 @@ async def one_request(
             raise NotFoundException
         facts, attempts = RequestFacts.of(stored), AttemptFacts.all_of(stored)
         shell = await tenant_shell(request, services, session, database_session, title="Request")
-        last = attempts[-1] if attempts else None
-        price = await repository.price_of(database_session, last) if last else None
+        prices = await repository.prices_of(database_session, attempts)
         names = {
             kind: await queries.name_of(database_session, tenant_id, kind, wanted_id)
             for kind, wanted_id in (("project", facts.project_id), ("api_key", facts.api_key_id))
@@ -91,7 +92,8 @@ async def one_request(
         decision=decision,
         candidates=candidate_views(decision, attempts) if decision else (),
         needs=needs_of(decision.request) if decision and decision.request else (),
-        price=price,
+        steps=waterfall(facts, attempts),
+        costs=attempt_costs(attempts, prices),
         names=names,
         credentials=credentials,
         zone=shell.within.zone,

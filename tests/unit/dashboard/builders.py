@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from dashboard.rows import AttemptFacts
+from dashboard.rows import AttemptFacts, RequestFacts
 
 
 def an_attempt(**fields: Any) -> AttemptFacts:
@@ -19,3 +19,20 @@ def an_attempt(**fields: Any) -> AttemptFacts:
         "reserved_nano_usd": 1, "provider_cost_nano_usd": 1, "billed_nano_usd": 1, "absorbed_nano_usd": 0,
     }  # fmt: skip
     return AttemptFacts(**(defaults | fields))
+
+
+def a_request(**fields: Any) -> RequestFacts:
+    """One answered request."""
+    defaults: dict[str, Any] = {
+        "request_id": UUID(int=1), "started_at": datetime(2026, 11, 24, tzinfo=UTC), "project_id": UUID(int=2),
+        "api_key_id": UUID(int=3), "request_model": "auto", "provider_name": "openai", "response_model": "gpt-4o-mini",
+        "task": None, "rule": None, "outcome": "ok", "http_status": 200, "error_message": None, "is_streamed": False,
+        "is_simulated": False, "input_tokens": 1, "output_tokens": 1, "latency_ms": 500, "billed_nano_usd": 1,
+        "baseline_nano_usd": None, "client_request_id": None, "operation_name": "chat", "surface": "openai",
+        "domain": None, "policy_name": None, "policy_version": None, "decision": None, "tags": (), "metadata": {},
+        "end_user": None, "error_type": None, "finish_reason": None, "attempt_count": 1, "cache_read_input_tokens": 0,
+        "cache_creation_input_tokens": 0, "reasoning_output_tokens": 0, "is_usage_estimated": False,
+        "provider_cost_nano_usd": 1, "absorbed_nano_usd": 0, "baseline_model": None, "first_token_ms": None,
+        "overhead_ms": None,
+    }  # fmt: skip
+    return RequestFacts(**(defaults | fields))
