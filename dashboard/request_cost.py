@@ -72,7 +72,7 @@ def _kinds(attempt: AttemptFacts, price: Price | None) -> list[tuple[str, int, i
         ("Output", attempt.output_tokens - reasoned, output),
         ("Reasoning", reasoned, rate("reasoning_output", output)),
     ]
-    return [row for row in rows if row[1] or row[0] in ("Input", "Output")]
+    return [row for row in rows if row[1]]
 
 
 def _split(amount: int, weights: Sequence[int]) -> list[int]:

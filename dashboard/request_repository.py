@@ -7,7 +7,7 @@ row security enforces, and reads a bounded part: the hours that the rollups say 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -19,10 +19,12 @@ from dashboard.filters import UsageFilter
 from dashboard.outcomes import OutcomeClass, words_of
 from dashboard.queries import REQUEST_ID_SLACK, Columns, bigint, busy_hours, group_of, narrowed, slot, uuid_floor
 from dashboard.ranges import HOUR, TimeRange
-from dashboard.rows import AttemptChip, AttemptFacts, PricedModel, RequestFacts, RequestRow
+from dashboard.rows import AttemptChip, AttemptFacts, ExportedRequest, PricedModel, RequestFacts, RequestRow
 from dashboard.usage import UsageRow, UsageSums
 
 REQUEST_PAGE_ROWS: Final = 50
+EXPORT_BATCH_ROWS: Final = 2_000
+_Row = TypeVar("_Row", RequestRow, ExportedRequest)
 # Records appear when requests end: what began so long ago may still come.
 TAIL_REACH: Final = timedelta(minutes=10)
 TAIL_ROWS_MAX: Final = 200
@@ -111,6 +113,23 @@ async def new_rows(
     return await _rows(session, tenant_id, conditions, TAIL_ROWS_MAX)
 
 
+async def exported_rows(
+    session: AsyncSession, tenant_id: UUID, within: TimeRange, wanted: UsageFilter, *, after: UUID | None
+) -> tuple[ExportedRequest, ...]:
+    """The next requests of an export, oldest first, as they were recorded and adjusted."""
+    conditions = [*_within(tenant_id, within.since, within.until), *_kept(wanted)]
+    if after is not None:
+        conditions.append(_record.c.request_id > after)
+    statement = (
+        select(*(_record.c[field.name] for field in fields(ExportedRequest)))
+        .where(*conditions)
+        .order_by(_record.c.request_id)
+        .limit(EXPORT_BATCH_ROWS)
+    )
+    rows = [ExportedRequest(**row._mapping) for row in await session.execute(statement)]
+    return await _adjusted(session, tenant_id, rows)
+
+
 async def attempt_chips(
     session: AsyncSession, tenant_id: UUID, request_ids: Sequence[UUID]
 ) -> dict[UUID, tuple[AttemptChip, ...]]:
@@ -167,7 +186,7 @@ async def _rows(
     return await _adjusted(session, tenant_id, [RequestRow(**row._mapping) for row in await session.execute(statement)])
 
 
-async def _adjusted(session: AsyncSession, tenant_id: UUID, rows: Sequence[RequestRow]) -> tuple[RequestRow, ...]:
+async def _adjusted(session: AsyncSession, tenant_id: UUID, rows: Sequence[_Row]) -> tuple[_Row, ...]:
     """The rows with what became known of their requests after they were recorded."""
     found = await session.execute(
         text(f"""

@@ -89,6 +89,50 @@ class RequestFacts(RequestRow):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExportedRequest:
+    """A request as exports hold it; the order is that of their columns."""
+
+    request_id: UUID
+    started_at: datetime
+    project_id: UUID
+    api_key_id: UUID
+    client_request_id: str | None
+    surface: str
+    operation_name: str
+    is_streamed: bool
+    request_model: str
+    provider_name: str | None
+    response_model: str | None
+    task: str | None
+    domain: str | None
+    policy_name: str | None
+    policy_version: int | None
+    rule: str | None
+    outcome: str
+    http_status: int
+    error_type: str | None
+    error_message: str | None
+    finish_reason: str | None
+    attempt_count: int
+    input_tokens: int
+    output_tokens: int
+    cache_read_input_tokens: int
+    cache_creation_input_tokens: int
+    reasoning_output_tokens: int
+    is_usage_estimated: bool
+    is_simulated: bool
+    billed_nano_usd: int
+    baseline_nano_usd: int | None
+    baseline_model: str | None
+    latency_ms: int
+    first_token_ms: int | None
+    overhead_ms: float | None
+    tags: list[str]
+    metadata: dict[str, str]
+    end_user: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptChip:
     """One attempt as a chip in the request list."""
 

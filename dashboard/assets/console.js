@@ -118,6 +118,47 @@ all("[data-copy]").forEach((button) => {
   });
 });
 
+// ---- exports: fetched here to show how far they are, as long as they fit into memory; else the browser's download
+const EXPORT_ROWS_MAX = 200000;
+all("[data-export]").forEach((link) =>
+  link.addEventListener("click", async (event) => {
+    event.preventDefault();
+    const shown = link.closest("ul").querySelector("[data-progress]");
+    const [bar, words] = [shown.querySelector("progress"), shown.querySelector("span")];
+    const leave = new AbortController();
+    const answer = await fetch(link.href, { signal: leave.signal }).catch(() => null);
+    const rows = Number(answer?.headers.get("x-signalbox-rows"));
+    if (!answer?.ok || rows > EXPORT_ROWS_MAX) {
+      leave.abort();
+      location.assign(link.href);
+      return;
+    }
+    shown.hidden = false;
+    bar.removeAttribute("value");
+    const parts = [];
+    let bytes = 0;
+    try {
+      for (const reader = answer.body.getReader(); ; ) {
+        const { done, value } = await reader.read();
+        if (done) break;
+        parts.push(value);
+        bytes += value.length;
+        words.textContent = `${(bytes / 1e6).toFixed(1)} MB of ${rows.toLocaleString("en")} rows`;
+      }
+    } catch {
+      words.textContent = "The export was cut. Try again.";
+      return;
+    }
+    bar.value = 1;
+    words.textContent = `${rows.toLocaleString("en")} rows, ${(bytes / 1e6).toFixed(1)} MB`;
+    const save = document.createElement("a");
+    save.href = URL.createObjectURL(new Blob(parts, { type: answer.headers.get("content-type") }));
+    save.download = link.pathname.split("/").pop();
+    save.click();
+    setTimeout(() => URL.revokeObjectURL(save.href), 60000);
+  }),
+);
+
 // ---- lists: a click anywhere on a line opens it, unless text is being selected
 all("[data-list] tbody tr").forEach((row) =>
   row.addEventListener("click", (event) => {

@@ -9,6 +9,7 @@ from typing import Final
 from dashboard.navigation import Menu, PageRow
 from dashboard.pages import (
     audit,
+    exports,
     jobs,
     keys,
     limits,
@@ -40,7 +41,8 @@ TENANT_PAGES: Final[Menu] = (
         about="Where the money goes, and what routing saved",
     ),
     PageRow(
-        name="usage", label="Usage", group=SEE, path="/console/usage", key="u", routes=(usage.usage,),
+        name="usage", label="Usage", group=SEE, path="/console/usage", key="u",
+        routes=(usage.usage, exports.export_usage),
         about="Requests and tokens by model, project, key and hour",
     ),
     PageRow(
@@ -55,7 +57,7 @@ TENANT_PAGES: Final[Menu] = (
     ),
     PageRow(
         name="requests", label="Requests", group=SEE, path="/console/requests", key="r",
-        routes=(requests.requests, requests.one_request),
+        routes=(requests.requests, requests.one_request, exports.export_requests),
         about="Every request, refused ones too, and why it went where it went",
     ),
     PageRow(

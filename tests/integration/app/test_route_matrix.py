@@ -111,6 +111,7 @@ MATRIX: Mapping[Door, Needs | Scope] = {
         for verb, paths in (
             ("GET", "audit audit/export keys limits models plan plan/statement.csv"),
             ("GET", "cost policies policies/edit quality reliability requests usage"),
+            ("GET", "requests/export/{file_name} usage/export/{file_name}"),
             ("POST", "models/credentials models/credentials/{credential_id}/disable"),
             ("POST", "limits/budgets limits/budgets/remove limits/traffic limits/traffic/remove"),
             ("POST", "keys keys/{api_key_id}/revoke keys/{api_key_id}/rotate policies/edit policies/roll-back"),
