@@ -25,6 +25,7 @@ DURATION_BOUNDS_S: Final = (
 OVERHEAD_BOUNDS_S: Final = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024)
 MS_PER_S: Final = 1000
 TENANTS_OWN: Final = "tenants-own"
+SEPARATOR: Final = "\t"  # a model's name may hold a space
 
 Labels = tuple[str, ...]
 
@@ -47,7 +48,7 @@ class Histogram(msgspec.Struct):
 
 
 class Tally(msgspec.Struct):
-    """One process's counts. Lists of pairs where JSON knows no tuples as keys."""
+    """One process's counts. A key is its labels' values in their order, with SEPARATOR between them."""
 
     requests: dict[str, int]
     attempts: dict[str, int]
@@ -83,20 +84,20 @@ class Metrics:
     def count(self, record: RequestRecord) -> None:
         """Count a request that has ended."""
         tally = self._tally
-        _raise(tally.requests, f"{record.surface} {record.operation_name} {record.outcome} {record.http_status}")
+        _raise(tally.requests, _key(record.surface, record.operation_name, record.outcome, str(record.http_status)))
         if record.overhead_ms is not None:
             tally.overhead.observe(OVERHEAD_BOUNDS_S, record.overhead_ms / MS_PER_S)
         for attempt in record.attempts:
             # What a tenant reaches with a credential of its own it may have named itself.
             model = attempt.model if attempt.credential_owner == "platform" else TENANTS_OWN
-            target = f"{record.operation_name} {attempt.provider_name} {model}"
-            failed = attempt.error_type or ""
-            _raise(tally.attempts, f"{target} {attempt.outcome}")
-            usage = attempt.usage
-            _raise(tally.tokens, f"{target} input", usage.input_tokens)
-            _raise(tally.tokens, f"{target} output", usage.output_tokens)
+            target = _key(record.operation_name, attempt.provider_name, model)
+            _raise(tally.attempts, _key(target, attempt.outcome))
+            _raise(tally.tokens, _key(target, "input"), attempt.usage.input_tokens)
+            _raise(tally.tokens, _key(target, "output"), attempt.usage.output_tokens)
             tally.billed_nano_usd += attempt.billed_nano_usd
-            _of(tally.duration, f"{target} {failed}").observe(DURATION_BOUNDS_S, attempt.latency_ms / MS_PER_S)
+            _of(tally.duration, _key(target, attempt.error_type or "")).observe(
+                DURATION_BOUNDS_S, attempt.latency_ms / MS_PER_S
+            )
             if attempt.first_token_ms is not None:
                 _of(tally.first_token, target).observe(DURATION_BOUNDS_S, attempt.first_token_ms / MS_PER_S)
 
@@ -106,23 +107,27 @@ class Metrics:
             return
         written = self._own_file.with_suffix(".new")
         try:
-            written.write_bytes(msgspec.json.encode(self._now()))
+            written.write_bytes(self.counted())
             written.replace(self._own_file)
         except OSError:
             return
 
-    def text(self) -> bytes:
-        """Write what all processes of the folder have counted, in Prometheus's text format."""
+    def counted(self) -> bytes:
+        """Copy the counts as they stand. Call it where requests are counted."""
+        self._tally.gauges = {name: read() for name, read in self._gauges.items()}
+        return msgspec.json.encode(self._tally)
+
+    def text(self, counted: bytes) -> bytes:
+        """Write what all processes of the folder have counted, in Prometheus's text format; any thread may.
+
+        `counted` is what this process has counted itself.
+        """
         siblings = sorted(self._own_file.parent.glob("*.json")) if self._own_file else ()
         others = (_read(path) for path in siblings if path != self._own_file)
-        tallies = [self._now(), *(tally for tally in others if tally is not None)]
+        tallies = [msgspec.json.decode(counted, type=Tally), *(tally for tally in others if tally is not None)]
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_Families(_sum(tallies)))
         return generate_latest(registry)
-
-    def _now(self) -> Tally:
-        self._tally.gauges = {name: read() for name, read in self._gauges.items()}
-        return self._tally
 
 
 GAUGES: Final[Mapping[str, str]] = {
@@ -174,7 +179,7 @@ class _Families:
 def _counter(name: str, help_text: str, labels: Labels, counts: Mapping[str, int]) -> Metric:
     family = CounterMetricFamily(name, help_text, labels=labels)
     for key, count in sorted(counts.items()):
-        family.add_metric(key.split(" "), count)
+        family.add_metric(key.split(SEPARATOR), count)
     return family
 
 
@@ -187,7 +192,7 @@ def _histogram(
         for bound, count in zip((*map(str, bounds_s), "+Inf"), histogram.counts, strict=True):
             below += count
             buckets.append((bound, below))
-        family.add_metric(key.split(" ") if labels else (), buckets, histogram.sum_s)
+        family.add_metric(key.split(SEPARATOR) if labels else (), buckets, histogram.sum_s)
     return family
 
 
@@ -207,6 +212,10 @@ def _sum(tallies: Iterable[Tally]) -> Tally:
         total.overhead.add(tally.overhead)
         total.billed_nano_usd += tally.billed_nano_usd
     return total
+
+
+def _key(*values: str) -> str:
+    return SEPARATOR.join(values)
 
 
 def _raise(counts: dict[str, int], key: str, amount: int = 1) -> None:

@@ -14,7 +14,7 @@ TOKEN = "scraper-0123456789"
 async def test_a_request_is_counted_where_the_scraper_reads_it(world: World) -> None:
     assert (await world.chat()).status == 200
     await world.gateway.settlement.drain()
-    text = world.gateway.metrics.text().decode()
+    text = world.gateway.metrics.text(world.gateway.metrics.counted()).decode()
     [counted] = [line for line in text.splitlines() if line.startswith("signalbox_requests_total{")]
     assert counted.endswith("} 1.0")
     assert 'surface="openai"' in counted
