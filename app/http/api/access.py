@@ -100,6 +100,11 @@ class Presented:
             raise NotFound("project", wanted)
         return self.principal.project_id
 
+    def reaches(self, project_id: UUID | None, api_key_id: UUID | None) -> bool:
+        """Tell whether what covers a project, a key or the whole tenant is the caller's to see."""
+        only = self.project_within_reach()
+        return only in (None, project_id) or api_key_id == self.principal.api_key_id
+
 
 Caller = NamedDependency[Presented]
 

@@ -115,12 +115,9 @@ class Budgets(Controller):
         self, caller: Caller, services: Services, limit: Limit = PAGE, after: After = None
     ) -> Page[BudgetAnswer]:
         """The tenant's own first, then by the name of what they cover."""
-        only, own_key_id = caller.project_within_reach(), caller.principal.api_key_id
         async with services.database.tenant(caller.tenant_id) as session:
             budgets = await list_budgets(session, caller.tenant_id)
-        reached = [
-            _answer(each) for each in budgets if only in (None, each.project_id) or each.api_key_id == own_key_id
-        ]
+        reached = [_answer(each) for each in budgets if caller.reaches(each.project_id, each.api_key_id)]
         return page_within(reached, lambda budget: budget.budget_id, limit=limit, after=after)
 
     @get("/events", summary="List the thresholds that budgets passed")
@@ -131,13 +128,10 @@ class Budgets(Controller):
         since: Annotated[datetime | None, QueryParameter(description="Raised after this moment.")] = None,
     ) -> Page[BudgetEventAnswer]:
         """The newest first, 500 at most; ask again with `since`."""
-        only, own_key_id = caller.project_within_reach(), caller.principal.api_key_id
         async with services.database.tenant(caller.tenant_id) as session:
             events = await list_budget_events(session, caller.tenant_id, since=_aware(since))
         reached = [
-            answer_of(BudgetEventAnswer, each)
-            for each in events
-            if only in (None, each.project_id) or each.api_key_id == own_key_id
+            answer_of(BudgetEventAnswer, each) for each in events if caller.reaches(each.project_id, each.api_key_id)
         ]
         return Page(data=tuple(reached), has_more=False, last_id=None)
 

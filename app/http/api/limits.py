@@ -65,14 +65,13 @@ class Limits(Controller):
         self, caller: Caller, services: Services, limit: Limit = PAGE, after: After = None
     ) -> Page[LimitAnswer]:
         """The tenant's own first, then by the name of what they cover."""
-        only, own_key_id = caller.project_within_reach(), caller.principal.api_key_id
         async with services.database.tenant(caller.tenant_id) as session:
             limits = await list_traffic_limits(session, caller.tenant_id)
             states = await traffic_states(session, caller.tenant_id)
         reached = [
             _answer(each, states.get(each.limit_id))
             for each in limits
-            if only in (None, each.project_id) or each.api_key_id == own_key_id
+            if caller.reaches(each.project_id, each.api_key_id)
         ]
         return page_within(reached, lambda each: each.limit_id, limit=limit, after=after)
 
