@@ -12,6 +12,12 @@ from billing import percentile_ms
 from dashboard import formats
 from dashboard.usage import UsageSums
 
+Better = Literal["more", "less", "neither"]
+
+
+def _no_note(sums: UsageSums) -> str:
+    return ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
@@ -22,16 +28,62 @@ class Measure:
     definition: str
     read: Callable[[UsageSums], int | float | None]
     write: Callable[[UsageSums], str]
-    better: Literal["more", "less", "neither"]
-    note: Callable[[UsageSums], str] = lambda sums: ""
-    exact: Callable[[UsageSums], str] = lambda sums: ""
+    better: Better
+    note: Callable[[UsageSums], str] = _no_note
+    exact: Callable[[UsageSums], str] = _no_note
     is_share: bool = False
 
 
-def _spend_note(sums: UsageSums) -> str:
+def amount(
+    name: str,
+    label: str,
+    definition: str,
+    read: Callable[[UsageSums], int | None],
+    *,
+    better: Better,
+    note: Callable[[UsageSums], str] = _no_note,
+) -> Measure:
+    """An amount of money: rounded to be read, and exactly."""
+    return Measure(
+        name=name,
+        label=label,
+        definition=definition,
+        read=read,
+        write=lambda sums: formats.money(read(sums)),
+        exact=lambda sums: formats.exact_money(read(sums)),
+        note=note,
+        better=better,
+    )
+
+
+def portion(
+    name: str,
+    label: str,
+    definition: str,
+    part: Callable[[UsageSums], int],
+    whole: Callable[[UsageSums], int],
+    *,
+    better: Better,
+    note: Callable[[UsageSums], str],
+) -> Measure:
+    """A part of a whole, in percent; unknown where there is no whole."""
+    return Measure(
+        name=name,
+        label=label,
+        definition=definition,
+        read=lambda sums: part(sums) / whole(sums) if whole(sums) else None,
+        write=lambda sums: formats.share(part(sums), whole(sums)),
+        note=note,
+        better=better,
+        is_share=True,
+    )
+
+
+def beside_note(sums: UsageSums, *, paid_directly: str) -> str:
+    """What a sum of money leaves out; `paid_directly` says how what tenants pay providers stands beside it."""
     parts = []
     if sums.own_credential_cost_nano_usd:
-        parts.append(f"plus {formats.money(sums.own_credential_cost_nano_usd)} paid directly to providers")
+        parts.append(paid_directly.format(formats.money(sums.own_credential_cost_nano_usd)))
     if sums.unpriced_count:
         parts.append(f"{formats.count(sums.unpriced_count)} requests of unknown provider cost")
     return " · ".join(parts)
@@ -69,18 +121,20 @@ def _first_tokens(sums: UsageSums) -> tuple[int, ...]:
     return sums.first_token_histogram
 
 
+def _requests(sums: UsageSums) -> int:
+    return sums.request_count
+
+
 _LATENCY: Final = "First byte in to last byte out,"
 _TO_FIRST: Final = "First byte in to first token of a stream,"
 
 _ROWS: Final = (
-    Measure(
-        name="spend",
-        label="Spend",
-        definition="What you are billed: the sum over all requests, failed and broken off ones too.",
-        read=lambda sums: sums.billed_nano_usd,
-        write=lambda sums: formats.money(sums.billed_nano_usd),
-        exact=lambda sums: formats.exact_money(sums.billed_nano_usd),
-        note=_spend_note,
+    amount(
+        "spend",
+        "Spend",
+        "What you are billed: the sum over all requests, failed and broken off ones too.",
+        lambda sums: sums.billed_nano_usd,
+        note=lambda sums: beside_note(sums, paid_directly="plus {} paid directly to providers"),
         better="neither",
     ),
     Measure(
@@ -92,39 +146,34 @@ _ROWS: Final = (
         note=lambda sums: f"{formats.count(sums.input_tokens)} tokens in · {formats.count(sums.output_tokens)} out",
         better="neither",
     ),
-    Measure(
-        name="cost_per_query",
-        label="Cost per query",
-        definition="Spend ÷ requests answered in full. What failed attempts cost is inside.",
-        read=lambda sums: sums.cost_per_query_nano_usd,
-        write=lambda sums: formats.money(sums.cost_per_query_nano_usd),
-        exact=lambda sums: formats.exact_money(sums.cost_per_query_nano_usd),
+    amount(
+        "cost_per_query",
+        "Cost per query",
+        "Spend ÷ requests answered in full. What failed attempts cost is inside.",
+        lambda sums: sums.cost_per_query_nano_usd,
         better="less",
     ),
-    Measure(
-        name="success_rate",
-        label="Success rate",
-        definition="Requests answered in full ÷ all requests, refused ones included.",
-        read=lambda sums: sums.success_ratio,
-        write=lambda sums: formats.share(sums.answered_count, sums.request_count),
+    portion(
+        "success_rate",
+        "Success rate",
+        "Requests answered in full ÷ all requests, refused ones included.",
+        lambda sums: sums.answered_count,
+        _requests,
         note=lambda sums: f"{formats.count(sums.failed_count)} failed · {formats.count(sums.refused_count)} refused",
         better="more",
-        is_share=True,
     ),
     _percentile("p95_latency", "p95 latency", _LATENCY, _latencies, 95, with_median=True),
     _percentile("p50_latency", "Median latency", _LATENCY, _latencies, 50, with_median=False),
     _percentile("p99_latency", "p99 latency", _LATENCY, _latencies, 99, with_median=False),
     _percentile("p95_first_token", "p95 first token", _TO_FIRST, _first_tokens, 95, with_median=True),
-    Measure(
-        name="saved",
-        label="Saved vs baseline",
-        definition=(
+    amount(
+        "saved",
+        "Saved vs baseline",
+        (
             "Baseline less spend, over requests that have a baseline: the dearest candidate that could have "
             "served the request, at the same tokens. May be negative."
         ),
-        read=lambda sums: sums.saved_nano_usd,
-        write=lambda sums: formats.money(sums.saved_nano_usd),
-        exact=lambda sums: formats.exact_money(sums.saved_nano_usd),
+        lambda sums: sums.saved_nano_usd,
         note=_saved_note,
         better="more",
     ),
@@ -145,35 +194,32 @@ _ROWS: Final = (
         write=lambda sums: formats.count(sums.tokens_per_query),
         better="neither",
     ),
-    Measure(
-        name="cache_share",
-        label="Read from cache",
-        definition="Input tokens that providers read from their prompt cache ÷ all input tokens.",
-        read=lambda sums: sums.cache_read_input_tokens / sums.input_tokens if sums.input_tokens else None,
-        write=lambda sums: formats.share(sums.cache_read_input_tokens, sums.input_tokens),
+    portion(
+        "cache_share",
+        "Read from cache",
+        "Input tokens that providers read from their prompt cache ÷ all input tokens.",
+        lambda sums: sums.cache_read_input_tokens,
+        lambda sums: sums.input_tokens,
         note=lambda sums: f"{formats.count(sums.cache_read_input_tokens)} tokens",
         better="more",
-        is_share=True,
     ),
-    Measure(
-        name="failure_rate",
-        label="Failed",
-        definition="Requests that failed at providers, by a time-out or by our own fault ÷ all requests.",
-        read=lambda sums: sums.failed_count / sums.request_count if sums.request_count else None,
-        write=lambda sums: formats.share(sums.failed_count, sums.request_count),
+    portion(
+        "failure_rate",
+        "Failed",
+        "Requests that failed at providers, by a time-out or by our own fault ÷ all requests.",
+        lambda sums: sums.failed_count,
+        _requests,
         note=lambda sums: f"{formats.count(sums.failed_count)} of {formats.count(sums.request_count)}",
         better="less",
-        is_share=True,
     ),
-    Measure(
-        name="refusal_rate",
-        label="Refused",
-        definition="Requests that were invalid, not allowed, over a budget or rate, or without a candidate ÷ all.",
-        read=lambda sums: sums.refused_count / sums.request_count if sums.request_count else None,
-        write=lambda sums: formats.share(sums.refused_count, sums.request_count),
+    portion(
+        "refusal_rate",
+        "Refused",
+        "Requests that were invalid, not allowed, over a budget or rate, or without a candidate ÷ all.",
+        lambda sums: sums.refused_count,
+        _requests,
         note=lambda sums: f"{formats.count(sums.refused_count)} of {formats.count(sums.request_count)}",
         better="less",
-        is_share=True,
     ),
     Measure(
         name="attempts_per_request",

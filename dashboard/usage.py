@@ -78,11 +78,6 @@ class UsageSums:
         reached = self.request_count - self.refused_count
         return self.attempt_count / reached if reached else None
 
-    @property
-    def success_ratio(self) -> float | None:
-        """Answered ÷ all requests, refused ones included."""
-        return self.answered_count / self.request_count if self.request_count else None
-
 
 HISTOGRAMS: Final = ("latency_histogram", "first_token_histogram")
 COUNTED: Final = tuple(field.name for field in fields(UsageSums) if field.name not in HISTOGRAMS)
