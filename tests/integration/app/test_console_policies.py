@@ -1,11 +1,13 @@
 """The page "Policies" over a running gateway: what it publishes is what requests go by."""
 
+import asyncio
 import re
 from dataclasses import dataclass
 from typing import Final
 
 import pytest
 
+from billing import change_plan
 from tenants import SYSTEM, MemberRole, TenantKind, create_member, find_policy, list_policies, publish_policy, sign_in
 from tests.world import TestTenant, World
 
@@ -217,6 +219,18 @@ async def test_a_viewer_checks_and_tries_but_does_not_publish(world: World, owne
     assert (await viewer.edit("publish"))[0] == 403
     assert (await viewer.send(ROLL_BACK, name="default", version="1"))[0] == 403
     assert await versions(world, world.acme) == 0
+
+
+async def test_a_plan_without_policies_of_ones_own_publishes_none_here_either(world: World, owner: Person) -> None:
+    await change_plan(world.database, SYSTEM, world.acme.tenant_id, "free")
+    while (await world.gateway.views.of(world.acme.tenant_id)).plan.plan_id != "free":
+        await asyncio.sleep(0.01)
+    status, page, _ = await owner.edit("publish")
+    assert status == 403
+    assert "Not in your plan" in page
+    assert await versions(world, world.acme) == 0
+    # Looking costs nothing.
+    assert (await owner.edit("check"))[0] == 200
 
 
 async def test_another_tenant_reads_and_brings_back_nothing_of_ours(world: World, owner: Person) -> None:
